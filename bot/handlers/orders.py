@@ -15,6 +15,7 @@ from bot.views.lines import (
     order_terms,
     outcome_words,
     position_line,
+    product_words,
     result_words,
     symbol_of,
     terms_lines,
@@ -89,7 +90,7 @@ def _close_question(position: PositionView) -> str:
             "without an order.",
         )
     terms = f"{side} {abs(position.quantity)} {symbol_of(position.instrument)}"
-    terms += f" {position.product.value}"
+    terms += f" {product_words(position.instrument, position.product)}"
     stop = "\nIts resting stop is cancelled first." if position.stop is not None else ""
     return join(
         bold(f"Close this position on {position.account_label}?"),

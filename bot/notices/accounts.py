@@ -160,9 +160,9 @@ def _shrunk(notice: PositionShrunk, label: str) -> Screen:
     return Screen(
         join(
             bold(f"Fewer units held · {label}"),
-            f"The broker holds {notice.quantity} of {esc(brief(notice.instrument))} "
-            f"{esc(notice.product)}, fewer than the strategies' records: the rest was closed by "
-            "hand or by the broker. I corrected the records.",
+            f"The broker holds {notice.quantity} of "
+            f"{esc(brief(f'{notice.instrument} {notice.product}'))}, fewer than the strategies' "
+            "records: the rest was closed by hand or by the broker. I corrected the records.",
         ),
         ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )

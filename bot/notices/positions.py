@@ -7,7 +7,7 @@ from typing import assert_never
 
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
-from bot.views.lines import brief, order_terms, result_words, strategy_words
+from bot.views.lines import brief, order_terms, product_words, result_words, strategy_words
 from bot.views.markup import bold, clock_time, esc, join
 from bot.views.screen import Screen, button
 from bot.views.unresolved import answer_rows, settled_screen
@@ -89,7 +89,7 @@ def _closed(notice: ClosedByHand, label: str, unsent: str) -> Screen:
 
 
 def _disputed(notice: PositionDisputed, label: str) -> Screen:
-    what = f"{esc(brief(notice.instrument))} {esc(notice.product)}"
+    what = f"{esc(brief(f'{notice.instrument} {notice.product}'))}"
     key = handle(f"{notice.instrument}|{notice.product}")
     if notice.is_over:
         return Screen(
@@ -115,9 +115,11 @@ def _disputed(notice: PositionDisputed, label: str) -> Screen:
 def _converted(notice: PositionConverted, label: str) -> Screen:
     whose = f" of {esc(_names(notice.strategies))}" if notice.strategies else ""
     what = f"{notice.units} {esc(brief(notice.instrument))}{whose}"
+    was = esc(product_words(notice.instrument, notice.product))
+    into = esc(product_words(notice.instrument, notice.into))
     return Screen(
         f"🔁 {bold(f'Converted by hand · {label}')}\n{what} "
-        f"went from {esc(notice.product)} to {esc(notice.into)}. They are outside my care now: no "
+        f"went from {was} to {into}. They are outside my care now: no "
         "strategy sells them, and no stop of mine protects them. Protect or close them yourself."
     )
 
@@ -135,7 +137,7 @@ def _void(notice: IntradayLedgerVoid, label: str) -> Screen:
 
 
 def _unowned(notice: UnownedPosition, label: str) -> Screen:
-    what = f"{notice.units:+d} {esc(brief(notice.instrument))} {esc(notice.product)}"
+    what = f"{notice.units:+d} {esc(brief(f'{notice.instrument} {notice.product}'))}"
     key = handle(f"{notice.instrument}|{notice.product}")
     return Screen(
         join(
@@ -149,7 +151,7 @@ def _unowned(notice: UnownedPosition, label: str) -> Screen:
 
 def _crossed(notice: LedgersCrossed, label: str) -> Screen:
     names = esc(_names(notice.strategies))
-    what = f"{notice.units} {esc(brief(notice.instrument))} {esc(notice.product)}"
+    what = f"{notice.units} {esc(brief(f'{notice.instrument} {notice.product}'))}"
     return Screen(
         f"🔀 {bold(f'Crossed without an order · {label}')}\n{names} held opposite sides: {what} "
         f"were closed against one another at {price(notice.price)}. The broker saw no order."
@@ -157,7 +159,7 @@ def _crossed(notice: LedgersCrossed, label: str) -> Screen:
 
 
 def _ends(notice: ContractEnds, label: str) -> Screen:
-    what = f"{notice.quantity:+d} {esc(brief(notice.instrument))} {esc(notice.product)}"
+    what = f"{notice.quantity:+d} {esc(brief(f'{notice.instrument} {notice.product}'))}"
     return Screen(
         join(
             f"⏳ {bold(f'Ends today · {label}')}",

@@ -20,7 +20,7 @@ from bot.views.words import (
     state_words,
 )
 from core.domain.broker import Holding
-from core.domain.instrument import InstrumentId
+from core.domain.instrument import DERIVATIVES_OF, InstrumentId, Product
 from core.domain.money import signed_rupees
 from core.domain.order import OrderState, OrderType, Purpose
 from core.domain.protection import ON_ITS_WAY
@@ -44,6 +44,7 @@ __all__ = [
     "pnl_words",
     "position_line",
     "position_lines",
+    "product_words",
     "result_words",
     "strategy_words",
     "symbol_of",
@@ -55,8 +56,10 @@ __all__ = [
 _REASON_LIMIT = 160
 _HELD = 5
 _LAKH = 100_000
+_MTF = "MTF"
 _USUAL = frozenset({"NSE", "NFO"})
 _USUAL_PREFIX = re.compile(r"\b(?:NSE|NFO):(?=[A-Z0-9])")
+_ON_MARGIN = re.compile(rf"\b((?:{'|'.join(DERIVATIVES_OF)}):\S+ \(?){Product.NRML}\b")
 _EXPLAINED = frozenset({OrderState.DENIED, OrderState.HELD, OrderState.REJECTED})
 ESTIMATED = "Charges are estimated."
 """Stands once under figures after charges: the contract note counts, and what is held is held."""
@@ -78,7 +81,8 @@ def _position_row(position: PositionView) -> ListRow:
     gain = "result not known" if position.result is None else bold(signed_rupees(position.result))
     if position.is_since_entry:
         gain += " since entry"
-    name = f"{bold(symbol_of(position.instrument))} {esc(position.product.value)}"
+    product = product_words(position.instrument, position.product)
+    name = f"{bold(symbol_of(position.instrument))} {product}"
     if position.quantity == 0 and not any(position.owners.values()):
         return ListRow(name, ("closed", gain))
     # The gain includes profit booked earlier today; without the two parts it would seem to
@@ -109,7 +113,7 @@ def held_lines(positions: Iterable[PositionView]) -> list[str]:
     """Return what is held and what protects it, indented: ``SBIN MIS · +10 · stop ₹805.00``."""
     rows = [
         ListRow(
-            f"{bold(symbol_of(one.instrument))} {esc(one.product.value)}",
+            f"{bold(symbol_of(one.instrument))} {product_words(one.instrument, one.product)}",
             (f"{one.quantity:+d}", _stop_words(one)),
             last=tuple(map(warning_line, one.warnings)),
         )
@@ -146,8 +150,14 @@ def symbol_of(instrument: InstrumentId) -> str:
 
 
 def brief(text: str) -> str:
-    """Return a text in which instruments stand as lines show them: ``SBIN``, not ``NSE:SBIN``."""
-    return _USUAL_PREFIX.sub("", text)
+    """Return a text that names things as lines do: ``SBIN MTF``, not ``NSE:SBIN NRML``."""
+    return _USUAL_PREFIX.sub("", _ON_MARGIN.sub(rf"\1{_MTF}", text))
+
+
+def product_words(instrument: InstrumentId | str, product: str) -> str:
+    """Return a product by the broker's word: a share that is carried on margin is ``MTF``."""
+    exchange, _, _ = str(instrument).partition(":")
+    return _MTF if product == Product.NRML and exchange in DERIVATIVES_OF else str(product)
 
 
 def result_words(
@@ -248,7 +258,8 @@ def _order_row(order: OrderView, *, is_on_card: bool = False, part: str = "") ->
     if order.reason and order.state in _EXPLAINED:
         reason = f"{INDENT}{esc(short(order.reason, _REASON_LIMIT))}"
     whose = esc(strategy_words(order.strategy))
-    by = () if is_on_card else (esc(order.product.value), clock_time(order.at), whose)
+    product = product_words(order.instrument, order.product)
+    by = () if is_on_card else (product, clock_time(order.at), whose)
     notes = _notes(order, part, is_on_card=is_on_card)
     return ListRow(
         esc(symbol_of(order.instrument)),
@@ -261,7 +272,7 @@ def _order_row(order: OrderView, *, is_on_card: bool = False, part: str = "") ->
 
 
 def _name(order: OrderView) -> str:
-    return f"{esc(symbol_of(order.instrument))} {esc(order.product.value)}"
+    return f"{esc(symbol_of(order.instrument))} {product_words(order.instrument, order.product)}"
 
 
 def _deed(order: OrderView) -> str:

@@ -16,6 +16,7 @@ from bot.views.lines import (
     is_stop,
     order_lines,
     position_lines,
+    product_words,
     strategy_words,
     symbol_of,
 )
@@ -189,7 +190,7 @@ def _named_few(lines: Sequence[str]) -> list[str]:
 def _exit_lines(exits: Sequence[ExitView]) -> list[str]:
     rows = [
         ListRow(
-            f"{esc(symbol_of(one.instrument))} {one.product.value}",
+            f"{esc(symbol_of(one.instrument))} {product_words(one.instrument, one.product)}",
             deed=f"• {one.side.value.capitalize()} {one.quantity}",
             below=((esc(one.account_label), esc(strategy_words(one.strategy))),),
         )
@@ -286,7 +287,7 @@ def _by_account(found: Sequence[_Shown], texts: Sequence[str]) -> list[str]:
 def _held_lines(positions: Sequence[PositionView]) -> list[str]:
     rows = [
         ListRow(
-            f"{bold(symbol_of(one.instrument))} {esc(one.product.value)}",
+            f"{bold(symbol_of(one.instrument))} {product_words(one.instrument, one.product)}",
             (
                 f"{one.quantity:+d}",
                 f"stop {price(one.stop)}" if one.stop is not None else "⚠️ no stop",

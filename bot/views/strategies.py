@@ -10,7 +10,7 @@ from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
 from bot.views.dashboard import ALL, position_button
-from bot.views.lines import brief, symbol_of
+from bot.views.lines import brief, product_words, symbol_of
 from bot.views.markup import bold, day_time, esc, italic, join
 from bot.views.paging import page_row, paged
 from bot.views.rows import ListRow, laid_out
@@ -254,7 +254,7 @@ def held_lines(strategy: str, positions: Sequence[PositionView]) -> list[str]:
     shown = positions[:_SHOWN]
     rows = [
         ListRow(
-            f"{bold(symbol_of(one.instrument))} {esc(one.product.value)}",
+            f"{bold(symbol_of(one.instrument))} {product_words(one.instrument, one.product)}",
             (
                 f"{one.owners[strategy]:+d}",
                 f"stop {price(one.stop)}" if one.stop is not None else "⚠️ no stop",
