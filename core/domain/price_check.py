@@ -1,4 +1,4 @@
-"""Whether the price that a signal was decided on is its instrument's price now (product.md D10).
+"""Whether an entry has a price: its instrument's now, that somebody trades at (rows D10, R3).
 
 Bars may be of another instrument, old, or wrong, and a wrong price is a wrong size and a wrong
 stop. Pure: market times and prices in, a sentence out.
@@ -13,8 +13,9 @@ from decimal import Decimal
 
 from core.domain.broker import Candle, Quote
 from core.domain.instrument import InstrumentId
+from core.domain.order import Side
 
-__all__ = ["STALE_BARS", "Asked", "band_of", "doubt_about"]
+__all__ = ["STALE_BARS", "Asked", "at_circuit", "band_of", "doubt_about", "is_at_limit"]
 
 STALE_BARS = 3
 """How many bars may be missing at the end before prices count as stale."""
@@ -74,3 +75,27 @@ def doubt_about(
             f"{instrument}: bars end at {newest.close:.2f}, last price is {last:.2f}: not entered"
         )
     return ""
+
+
+def is_at_limit(side: Side, quote: Quote) -> bool:
+    """Return whether nobody can trade against an order of this side: no price is beyond the limit.
+
+    A limit that the broker does not name is unknown, and no reason to wait.
+    """
+    if side is Side.SELL:
+        return quote.lower_circuit is not None and quote.last_price <= quote.lower_circuit
+    return quote.upper_circuit is not None and quote.last_price >= quote.upper_circuit
+
+
+def at_circuit(side: Side, quote: Quote) -> str:
+    """Return why nothing is entered at the end of the day's price band, one sentence, or ''.
+
+    It would rest where nobody trades against it, and fill when the price turns, if at all.
+    """
+    if not is_at_limit(side, quote):
+        return ""
+    limit, nobody = ("upper", "sells") if side is Side.BUY else ("lower", "buys")
+    return (
+        f"{quote.instrument}: its price stands at its {limit} circuit limit of "
+        f"{quote.last_price:.2f}, where nobody {nobody}: not entered"
+    )

@@ -5,26 +5,16 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from core.domain.broker import Quote
-from core.domain.order import Order, Side
+from core.domain.order import Order
+from core.domain.price_check import is_at_limit
 from core.errors import BrokerReadError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 
-__all__ = ["CircuitLimits", "is_at_limit"]
+__all__ = ["CircuitLimits"]
 
 _log = logging.getLogger(__name__)
 _ASK_AGAIN = timedelta(seconds=15)
-
-
-def is_at_limit(side: Side, quote: Quote) -> bool:
-    """Return whether nobody can trade against an order of this side: no price is beyond the limit.
-
-    A limit that the broker does not name is unknown, and no reason to wait.
-    """
-    if side is Side.SELL:
-        return quote.lower_circuit is not None and quote.last_price <= quote.lower_circuit
-    return quote.upper_circuit is not None and quote.last_price >= quote.upper_circuit
 
 
 class CircuitLimits:

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 
 from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId
-from core.domain.price_check import Asked, doubt_about
+from core.domain.order import Side
+from core.domain.price_check import Asked, at_circuit, doubt_about
 from core.engine.runs.bars import Bars
 from core.engine.runs.live_prices import LivePrices
 from core.engine.runs.market_data import MarketData, NoData
@@ -31,7 +32,7 @@ _LONGEST_S = 20.0
 
 
 class EntryPrices:
-    """Compares the bars that a run decided on with the last prices."""
+    """Compares what a run decided on with the last prices, and these with the day's band."""
 
     def __init__(self, clock: Clock, market_data: MarketData, live: LivePrices) -> None:
         self._clock = clock
@@ -40,22 +41,25 @@ class EntryPrices:
 
     async def doubts(
         self,
-        instruments: Sequence[InstrumentId],
+        entries: Mapping[InstrumentId, Side],
         bars: Bars,
         *,
         slot_at: datetime,
         bar_minutes: int,
     ) -> Mapping[InstrumentId, str]:
-        """Return why instruments are not entered, for those that are not."""
-        if not instruments:
+        """Return why instruments are not entered on these sides, for those that are not."""
+        if not entries:
             return {}
         asked = Asked(slot_at, self._clock.market_now(), timedelta(minutes=bar_minutes))
-        quotes, trouble = await self._quotes(instruments)
+        quotes, trouble = await self._quotes(list(entries))
         found = {}
-        for one in instruments:
-            doubt = doubt_about(one, bars.get(one, ()), quotes.get(one), asked)
-            if doubt and trouble and one not in quotes:
+        for one, side in entries.items():
+            quote = quotes.get(one)
+            doubt = doubt_about(one, bars.get(one, ()), quote, asked)
+            if doubt and trouble and quote is None:
                 doubt = f"{one}: its last price could not be read ({trouble}): not entered"
+            if not doubt and quote is not None:
+                doubt = at_circuit(side, quote)
             if doubt:
                 found[one] = doubt
         return found

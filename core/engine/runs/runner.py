@@ -25,7 +25,7 @@ from core.domain.kept_out import entries_over
 from core.domain.notices.post import Post, trouble_card
 from core.domain.notices.protection import AlarmOver
 from core.domain.notices.runs import DataMissing, RunFailed
-from core.domain.order import Order
+from core.domain.order import Order, Side
 from core.domain.sessions import Schedule, SessionWindow, trading_day
 from core.domain.target import Context, ParameterValue, Strategy
 from core.domain.views import AssignmentView
@@ -398,13 +398,13 @@ class Runner:
     async def _doubts(self, plan: RunPlan, decided: Decided) -> Mapping[InstrumentId, str]:
         """Look up the prices of what may be entered; most runs enter nothing and ask nothing."""
         slot_at = plan.request.slot_at
-        entered = [
-            target.instrument
+        entered = {
+            target.instrument: Side.of(int(target.direction))
             for target in decided.targets
             if target.direction and slot_at - target.signal_at < plan.fresh_for
-        ]
+        }
         return await self._entry_prices.doubts(
-            entered if plan.request.may_enter else (),
+            entered if plan.request.may_enter else {},
             decided.bars,
             slot_at=slot_at,
             bar_minutes=decided.bar_minutes,

@@ -10,7 +10,8 @@ import pytest
 
 from core.domain.broker import Candle, Quote
 from core.domain.instrument import InstrumentId
-from core.domain.price_check import Asked, band_of, doubt_about
+from core.domain.order import Side
+from core.domain.price_check import Asked, at_circuit, band_of, doubt_about, is_at_limit
 from core.domain.sessions import IST
 
 SBIN = InstrumentId("NSE", "SBIN")
@@ -67,3 +68,36 @@ def test_long_bars_may_be_older_and_derivatives_move_further() -> None:
     assert doubt_about(SBIN, bars, quote("970.00", SLOT - 40 * MINUTE), asked) == ""
     assert (band_of(SBIN), band_of(FUTURE)) == (Decimal(5), Decimal(20))
     assert doubt_about(FUTURE, [bar("970.00")], quote("1100", of=FUTURE), ASKED) == ""
+
+
+@pytest.mark.row("R3")
+@pytest.mark.parametrize(
+    ("side", "price", "lower", "upper", "expected"),
+    [
+        (Side.SELL, 90, 90, 110, True),
+        (Side.SELL, 91, 90, 110, False),
+        (Side.SELL, 110, 90, 110, False),
+        (Side.BUY, 110, 90, 110, True),
+        (Side.BUY, 90, 90, 110, False),
+        (Side.SELL, 90, None, None, False),
+        (Side.BUY, 90, None, None, False),
+    ],
+)
+def test_a_side_cannot_trade_beyond_its_own_limit(
+    side: Side, price: int, lower: int | None, upper: int | None, expected: bool
+):
+    """A sell has no buyer at the lower limit; an unknown limit is no reason to wait."""
+    low, high = (None if one is None else Decimal(one) for one in (lower, upper))
+    quote = Quote(SBIN, Decimal(price), lower_circuit=low, upper_circuit=high)
+    assert is_at_limit(side, quote) is expected
+
+
+@pytest.mark.row("R3")
+def test_an_entry_at_its_own_limit_is_said_with_the_price() -> None:
+    """A long where nobody sells and a short where nobody buys; the other side trades."""
+    low, high = Decimal("726.00"), Decimal("888.00")
+    up, down = (Quote(SBIN, one, None, low, high) for one in (high, low))
+    said = "NSE:SBIN: its price stands at its {} circuit limit of {}, where nobody {}: not entered"
+    assert at_circuit(Side.BUY, up) == said.format("upper", "888.00", "sells")
+    assert at_circuit(Side.SELL, down) == said.format("lower", "726.00", "buys")
+    assert at_circuit(Side.SELL, up) == at_circuit(Side.BUY, down) == ""

@@ -16,7 +16,6 @@ from core.domain.notices.protection import ExitDenied
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
-from core.engine.orders.circuit import is_at_limit
 from core.engine.workers.account_worker import AccountWorker
 from tests.fakes.brokers import SBIN
 from tests.fakes.held import STRATEGY, hold, want, worker_of
@@ -201,24 +200,3 @@ async def test_what_waits_for_the_open_is_not_stuck():
     closing = await Closing(TEN.replace(hour=20)).opened()
     await closing.passes(120)
     assert await closing.stuck() == []
-
-
-@pytest.mark.parametrize(
-    ("side", "price", "lower", "upper", "expected"),
-    [
-        (Side.SELL, 90, 90, 110, True),
-        (Side.SELL, 91, 90, 110, False),
-        (Side.SELL, 110, 90, 110, False),
-        (Side.BUY, 110, 90, 110, True),
-        (Side.BUY, 90, 90, 110, False),
-        (Side.SELL, 90, None, None, False),
-        (Side.BUY, 90, None, None, False),
-    ],
-)
-def test_a_side_cannot_trade_beyond_its_own_limit(
-    side: Side, price: int, lower: int | None, upper: int | None, expected: bool
-):
-    """A sell has no buyer at the lower limit; an unknown limit is no reason to wait."""
-    low, high = (None if one is None else Decimal(one) for one in (lower, upper))
-    quote = Quote(SBIN, Decimal(price), lower_circuit=low, upper_circuit=high)
-    assert is_at_limit(side, quote) is expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -78,6 +79,24 @@ async def test_without_any_quote_nothing_is_entered(bench: RunBench) -> None:
     assert bench.sent() == []
     note = await bench.note()
     assert note.startswith("NSE:SBIN: its last price could not be read (") and "no route" in note
+
+
+@pytest.mark.row("R3")
+async def test_nothing_is_entered_where_nobody_trades_against_it(bench: RunBench) -> None:
+    """At the upper limit of the day's band no long is sent, and the run says why; a short is."""
+    limit = Decimal("815.00")
+    bench.broker.quote_list[SBIN] = Quote(SBIN, limit, upper_circuit=limit)
+    await bench.run()
+    await bench.turns()
+    assert bench.sent() == []
+    assert await bench.note() == (
+        "NSE:SBIN: its price stands at its upper circuit limit of 815.00, where nobody sells: "
+        "not entered"
+    )
+    bench.strategy.want(Direction.SHORT, TEN)
+    await bench.run()
+    await bench.turns()
+    assert bench.sent() == [("SELL", 10)]
 
 
 @pytest.mark.row("D10")
