@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from telegram import InlineKeyboardButton
 
 from bot.parameters import BotParameters
-from bot.views.screen import PRIMARY, button, is_linkable, link_button
+from bot.views.accounts import begun_by_login
+from bot.views.screen import PRIMARY, Screen, button, is_linkable, link_button
 from bot.views.verbs import Verb
 from core.domain.account import Account
 from core.engine.accounts.logins import Logins
@@ -30,6 +31,12 @@ class LoginButtons:
             if offer.page_url and is_linkable(offer.page_url):
                 return link_button(label, offer.page_url, style=PRIMARY)
         return button(label, Verb.LOGIN, account.broker_id, style=PRIMARY)
+
+    async def begun(self, screen: Screen, account: Account | None) -> Screen:
+        """Return a view of an account, begun with its login where it waits for one (B7)."""
+        if account is None or not account.needs_login:
+            return screen
+        return begun_by_login(screen, account, await self.button(account))
 
     async def rows(
         self, accounts: Iterable[Account]

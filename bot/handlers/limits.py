@@ -56,7 +56,8 @@ async def overview(visit: Visit) -> None:
 async def page(visit: Visit) -> None:
     """Show the limits of one scope."""
     await _end_question(visit)
-    await visit.show(limit_page(await visit.services.control.limits.view(visit.tap.argument(0))))
+    view = await visit.services.control.limits.view(visit.tap.argument(0))
+    await visit.show(await visit.services.logins.begun(limit_page(view), view.account))
 
 
 async def changes(visit: Visit) -> None:

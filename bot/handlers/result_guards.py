@@ -66,12 +66,14 @@ def _part(visit: Visit) -> str:
 
 async def _page(visit: Visit, view: GuardView) -> Screen:
     """Return a scope's page; that of an account leads to its strategies."""
+    control, whose = visit.services.control, view.scope.broker_id
     below: list[tuple[str, str]] = []
     if view.scope.kind is ScopeKind.ACCOUNT:
-        for one in await visit.services.control.strategies.all():
-            scope = GuardScope(ScopeKind.STRATEGY, view.scope.broker_id, one.name)
+        for one in await control.strategies.all():
+            scope = GuardScope(ScopeKind.STRATEGY, whose, one.name)
             below.append((one.title, scope.key))
-    return guard_page(view, below)
+    account = await control.accounts.get(whose) if whose else None
+    return await visit.services.logins.begun(guard_page(view, below), account)
 
 
 async def page(visit: Visit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from telegram import InlineKeyboardButton
 
@@ -26,6 +27,7 @@ __all__ = [
     "accounts_list",
     "banner",
     "banners",
+    "begun_by_login",
     "disable_question",
     "disconnect_question",
     "exposure_lines",
@@ -71,6 +73,12 @@ def banners(accounts: Sequence[Account]) -> list[str]:
     names = ", ".join(bold(one.display_name) for one in waiting[:_BANNERS])
     more = f"{names} and {plural(len(waiting) - _BANNERS, 'more account')}"
     return [f"⚠️ {bold('Dashboard data may be incomplete')}: token not refreshed for {more}."]
+
+
+def begun_by_login(screen: Screen, account: Account, login: InlineKeyboardButton) -> Screen:
+    """Return a view of an account that begins with its warning and its login button (B7)."""
+    text = join(spaced(banner(account)), screen.text)
+    return replace(screen, text=text, rows=((login,), *screen.rows))
 
 
 def spaced(*lines: str | None) -> list[str]:

@@ -11,6 +11,7 @@ from telegram import InlineKeyboardButton
 from bot.views.accounts import (
     account_page,
     accounts_list,
+    begun_by_login,
     disable_question,
     disconnect_question,
     welcome,
@@ -370,6 +371,7 @@ def every_screen() -> list[Screen]:
         registered_choice(first, [f"203.0.113.{n}" for n in range(4)], "n" * 16, AT),
         sharing_question(first, others),
         limit_page(view),
+        begun_by_login(limit_page(view), first, LOGINS[first.broker_id]),
         changes_screen(view, changes),
         *(limit_question(view, kind, "n" * 16) for kind in LimitKind),
         loss_choices([(one, "n" * 16) for one in limit_views()], Decimal(10_000_000)),

@@ -51,6 +51,10 @@ async def test_every_view_of_it_and_of_all_together_says_so(world: World) -> Non
         assert is_marked(await person.reads(shown["id"], "Zerodha - Second")), command
         await person.tap("Main")
         await person.reads(shown["id"], "Zerodha - Main")
+    for command in ("limits", "guard"):
+        await person.say(f"/{command}")
+        page = await person.tap("Second")
+        assert is_marked(await person.reads(page, "Dashboard data may be incomplete")), command
 
 
 async def test_nothing_of_it_is_called_drained(world: World) -> None:
