@@ -17,10 +17,10 @@ from telegram.error import TelegramError
 
 from bot.conversation.nonces import NonceState
 from bot.conversation.visit import Visit
-from bot.views.markup import bold, esc
+from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
-from bot.views.words import LOGIN_FAULT
+from bot.views.words import LOGIN_FAULT, login_detail
 from core.errors import (
     AlreadyDone,
     BrokerReadError,
@@ -179,8 +179,8 @@ def _expected(error: Exception) -> Screen | None:
     if isinstance(error, Denied):
         return Screen(f"{bold('Not sent.')} {esc(error.reason)}")
     if isinstance(error, LoginRefused):
-        detail = f"\nThe broker says: {esc(error.detail)}" if error.detail else ""
-        return Screen(f"{bold('Not logged in.')} {esc(LOGIN_FAULT[error.fault])}{detail}")
+        why = f"{bold('Not logged in.')} {esc(LOGIN_FAULT[error.fault])}"
+        return Screen(join(why, esc(login_detail(error.fault, error.detail)) or None))
     if isinstance(error, BrokerReadError):
         return Screen(
             f"{bold('The broker could not be read.')} {esc(error)}",

@@ -13,7 +13,7 @@ from bot.views.screen import SUCCESS, Keyboard, Screen, button
 from bot.views.system import readiness_lines
 from bot.views.verbs import Verb
 from bot.views.width import INDENT
-from bot.views.words import LOGIN_FAULT
+from bot.views.words import LOGIN_FAULT, login_detail
 from core.domain.notices.logins import (
     LoginDone,
     LoginFailed,
@@ -83,11 +83,8 @@ def _renewal(broker_id: str) -> tuple[InlineKeyboardButton, ...]:
 
 
 def _detail(notice: LoginFailed) -> str | None:
-    """Return why a login failed; who logged in is known to us, all else the broker says."""
-    if not notice.detail:
-        return None
-    detail = esc(short(notice.detail, LONG))
-    return detail if notice.fault is LoginFault.OTHER_USER else f"The broker says: {detail}"
+    """Return what is known besides of a failed login, or None."""
+    return esc(login_detail(notice.fault, short(notice.detail, LONG))) or None
 
 
 async def _reopened(notice: LoginReopened, lookups: Lookups) -> Screen:

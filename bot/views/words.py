@@ -21,6 +21,7 @@ __all__ = [
     "ORDER_ICON",
     "WORKING",
     "is_final",
+    "login_detail",
     "order_state",
     "plural",
     "price",
@@ -79,6 +80,14 @@ LOGIN_FAULT = {
         "minute, then log in again; /health shows whether my database answers."
     ),
 }
+_BROKERS_WORDS = {
+    LoginFault.CODE_USED,
+    LoginFault.WRONG_SECRET,
+    LoginFault.NOT_ADMITTED,
+    LoginFault.BROKER_DOWN,
+    LoginFault.MALFORMED,
+}
+"""What fails in the exchange of a code has a text of the broker's."""
 ORDER_ICON = {
     OrderState.INITIALIZED: "⏳",
     OrderState.DENIED: "🚫",
@@ -111,6 +120,16 @@ _STATE = {
     OrderState.CANCELED: "cancelled",
     OrderState.EXPIRED: "expired",
 }
+
+
+def login_detail(fault: LoginFault, detail: str) -> str:
+    """Return what is known besides of a failed login, '' for nothing (not escaped).
+
+    Who logged in instead is known to us; of the rest only the broker's words help.
+    """
+    if fault is LoginFault.OTHER_USER:
+        return detail
+    return f"The broker says: {detail}" if detail and fault in _BROKERS_WORDS else ""
 
 
 def plural(count: int, noun: str) -> str:

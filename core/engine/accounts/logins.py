@@ -265,7 +265,7 @@ class Logins:
                 await self._spend(nonce, broker)
             raise
         if not code:
-            raise LoginRefused(LoginFault.MALFORMED, "the broker sent no code")
+            raise LoginRefused(LoginFault.MALFORMED)
         return code
 
     async def _account_of_nonce(self, query: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ from core.domain.notices.limits import (
 from core.domain.notices.logins import (
     LoginFailed,
     LoginReopened,
+    LoginSilent,
     MorningRound,
 )
 from core.domain.notices.notice import Notice
@@ -52,6 +53,23 @@ from tests.fakes.bot_engine import BotEngine
 from tests.fakes.rendered import ACCOUNT, ORDER, TAGS, an_engine, lookups, text_of
 from tests.fakes.views import AT, a_position, an_account, an_order
 
+LOGIN_WORDS = {
+    LoginFault.DENIED: "refused or broken off at the broker",
+    LoginFault.NONCE_EXPIRED: "longer than ten minutes",
+    LoginFault.NONCE_USED: "was used already",
+    LoginFault.NONCE_UNKNOWN: "I did not start this login",
+    LoginFault.ACCOUNT_UNKNOWN: "not connected here any more",
+    LoginFault.CODE_USED: "this code was used or is too old",
+    LoginFault.WRONG_SECRET: "does not accept the API key and secret",
+    LoginFault.KEY_UNKNOWN: "does not know the API key",
+    LoginFault.OTHER_USER: "Another user is logged in at the broker in that browser. Log out there",
+    LoginFault.NOT_ADMITTED: "does not admit this user",
+    LoginFault.BROKER_DOWN: "The broker does not answer now",
+    LoginFault.MALFORMED: "could not find a login code",
+    LoginFault.SECRET_UNREADABLE: "cannot read the API secret",
+    LoginFault.NOT_SAVED: "could not save the login",
+}
+
 
 @pytest.mark.row("B3")
 @pytest.mark.parametrize("fault", LoginFault)
@@ -60,6 +78,19 @@ async def test_every_login_fault_has_its_own_words(fault: LoginFault):
     texts = {one: await text_of(LoginFailed(ACCOUNT.broker_id, one)) for one in LoginFault}
     assert list(texts.values()).count(texts[fault]) == 1
     assert fault.value not in texts[fault].split()
+    assert LOGIN_WORDS[fault] in texts[fault]
+
+
+@pytest.mark.row("B3")
+async def test_login_from_which_nothing_came_back_is_asked_about():
+    """Whether somebody else is logged in there, with a way on for each answer."""
+    engine = await an_engine()
+    screen = await render(LoginSilent(ACCOUNT.broker_id), lookups(engine))
+    text = html.unescape(TAGS.sub("", screen.text))
+    assert text.startswith("⏳ Login of Zerodha - Main is not finished\n")
+    assert "Is somebody else logged in at the broker in that browser? Log out there" in text
+    labels = [row[0].text for row in screen.rows]
+    assert labels == ["Log in to Zerodha - Main", "Key and secret"]
 
 
 @pytest.mark.matrix("K04")

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from bot.conversation.dispatch import failure
+from bot.views.words import LOGIN_FAULT
 from core.engine.workers.supervisor import Supervisor
-from core.errors import StoreUnavailable, UserError
+from core.errors import LoginFault, LoginRefused, StoreUnavailable, UserError
 from tests.fakes.clock import ManualClock
 
 AWAY = StoreUnavailable("away")
@@ -55,3 +56,22 @@ async def test_a_crashed_service_is_named_by_what_happened_in_it() -> None:
     await clock.advance(60)
     await task
     assert told == [("tokens", AWAY)]
+
+
+@pytest.mark.row("B3", "B4")
+@pytest.mark.parametrize("fault", LoginFault)
+def test_a_pasted_login_that_fails_says_why(fault: LoginFault) -> None:
+    """In the words of its notice; who logged in is no word of the broker's, nor is one of ours."""
+    screen = failure(LoginRefused(fault, "CD5678 & Co"))
+    assert screen is not None
+    head, _, detail = screen.text.partition("\n")
+    assert head == f"<b>Not logged in.</b> {LOGIN_FAULT[fault]}"
+    said = {
+        LoginFault.OTHER_USER: "CD5678 &amp; Co",
+        LoginFault.NONCE_UNKNOWN: "",
+        LoginFault.CODE_USED: "The broker says: CD5678 &amp; Co",
+        LoginFault.NOT_ADMITTED: "The broker says: CD5678 &amp; Co",
+    }
+    assert detail == said.get(fault, detail)
+    bare = failure(LoginRefused(fault))
+    assert bare is not None and bare.text == head
