@@ -40,6 +40,7 @@ from core.domain.order import LIVE_STATES, Purpose
 from core.domain.sessions import IST
 from core.domain.views import OrderView
 from core.engine.accounts.accounts import Accounts
+from core.engine.control.account_registration import BETA_STORE
 from core.engine.runs.plan import RunRequest, requested_slot
 from core.engine.runs.scheduler import Selection
 from core.errors import (
@@ -177,12 +178,8 @@ async def _checked_account(foundation: Foundation, name: str) -> Account:
 
 
 def _refuse_beta_store(foundation: Foundation) -> None:
-    accepted = foundation.settings.accept_embedded_store_for_live
-    if foundation.store_kind == "embedded" and not accepted:
-        raise UserError(
-            "The built-in database is beta and live brokers need an explicit yes: set "
-            "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
-        )
+    if not foundation.may_serve_live:
+        raise UserError(BETA_STORE)
 
 
 # --- holding the lease -------------------------------------------------------------------------

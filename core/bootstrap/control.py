@@ -214,7 +214,6 @@ def _round_trips(foundation: Foundation, engine: Wiring) -> RoundTrips:
 
 
 def _registration(foundation: Foundation, engine: Wiring) -> AccountRegistration:
-    accepted = foundation.settings.accept_embedded_store_for_live
     return AccountRegistration(
         accounts=engine.accounts,
         connections=engine.connections,
@@ -225,7 +224,7 @@ def _registration(foundation: Foundation, engine: Wiring) -> AccountRegistration
         outbox=engine.outbox,
         fence=lambda: engine.lease.fence,
         troubles=engine.supervisor.troubles,
-        live_brokers_allowed=accepted or foundation.store_kind != "embedded",
+        live_brokers_allowed=foundation.may_serve_live,
     )
 
 

@@ -59,6 +59,11 @@ class Foundation:
     masters: MasterArchive | None = None
     backups: Backups | None = None
 
+    @property
+    def may_serve_live(self) -> bool:
+        """Whether live brokers may be served: the embedded server is beta and needs a yes (F5)."""
+        return self.store_kind != "embedded" or self.settings.accept_embedded_store_for_live
+
 
 @asynccontextmanager
 async def open_system(settings: Settings) -> AsyncIterator[Foundation]:

@@ -14,6 +14,7 @@ from core.domain.legacy_form import LegacyForm
 from core.domain.mode import TradingMode
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.carrying import Carried, CarryPlan, carry, plan_of
+from core.engine.control.account_registration import BETA_STORE
 from core.engine.workers.lease import fence_beside
 from core.errors import UserError
 from core.ports.clock import Clock
@@ -90,13 +91,8 @@ async def plan_carrying(
     Raises:
         UserError: The name will not do, or live accounts may not be in this store.
     """
-    if foundation.store_kind == "embedded" and not (
-        foundation.settings.accept_embedded_store_for_live
-    ):
-        raise UserError(
-            "The built-in database is beta and live brokers need an explicit yes: set "
-            "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
-        )
+    if not foundation.may_serve_live:
+        raise UserError(BETA_STORE)
     accounts = _accounts(foundation)
     store, clock, own = foundation.store, foundation.clock, checked_display_name(name)
     return await plan_of(store, clock, accounts, _BROKER, login, name=own, mode=mode)

@@ -26,6 +26,7 @@ from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.tokens import Tokens
+from core.engine.control.account_registration import BETA_STORE
 from core.engine.control.control import Control
 from core.engine.orders.ending import Ending
 from core.engine.orders.journal import count_unknown
@@ -39,6 +40,7 @@ from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
 from core.engine.workers.liveness import Liveness
 from core.engine.workers.supervisor import Service, Supervisor
+from core.errors import ConfigurationError
 from core.ports.address_probe import AddressProbe
 from core.ports.broker import Broker
 from core.ports.clock import Clock
@@ -93,7 +95,12 @@ class System:
         return OutboxSender(store, clock, self.outbox, notifier).run
 
     async def begin(self) -> None:
-        """Take the lease, and notify the user that the controller has started."""
+        """Take the lease, and notify the user that the controller has started.
+
+        Raises:
+            ConfigurationError: Live accounts may not be served from this store.
+        """
+        await self._refuse_beta_store()
         # Reads the bundle of certificates: not on the loop, and not before the first order.
         await asyncio.to_thread(tls_context)
         await self.lease.wait_and_take()
@@ -103,6 +110,12 @@ class System:
         watched = tuple(map(str, await self.watched_here()))
         await self.outbox.post_alone(store, Post(Started(unknown, watched)))
         await self.control.switch.name_unreleased()
+
+    async def _refuse_beta_store(self) -> None:
+        if self.foundation.may_serve_live:
+            return
+        if any(not one.broker.is_paper for one in await self.accounts.all()):
+            raise ConfigurationError(BETA_STORE)
 
     async def finish(self) -> None:
         """Send nothing else, and hear out what is on its way: the controller is about to end."""

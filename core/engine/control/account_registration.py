@@ -24,9 +24,14 @@ from core.errors import BrokerReadError, UserError
 from core.ports.broker import BrokerClient
 from core.ports.store import StoreView
 
-__all__ = ["AccountRegistration"]
+__all__ = ["BETA_STORE", "AccountRegistration"]
 
 _log = logging.getLogger(__name__)
+
+BETA_STORE = (
+    "The built-in database is beta and live brokers need an explicit yes: set "
+    "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
+)
 
 
 class AccountRegistration:
@@ -86,10 +91,7 @@ class AccountRegistration:
         Asked before a key or a secret is typed, and again when the account is added.
         """
         if not broker.is_paper and not self._live_brokers_allowed:
-            raise UserError(
-                "The built-in database is beta and live brokers need an explicit yes: set "
-                "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
-            )
+            raise UserError(BETA_STORE)
 
     async def add(self, command: Command, draft: AccountDraft) -> Account:
         """Connect an account: disabled, mode NORMAL, default when it is the first."""
