@@ -48,7 +48,8 @@ def reverse_proxy(settings: Settings, file: Path | None = None) -> list[Finding]
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             if file is not None:
-                found.append(fail(_CHECK, f"{path} cannot be read ({type(error).__name__})", ""))
+                text = f"{path} cannot be read ({type(error).__name__})"
+                found.append(fail(_CHECK, text, "name a file that this user may read"))
             continue
         found += _of_file(path, text, host, settings.listen_on[1], is_named=file is not None)
     if not found and talks_to_real_brokers(settings):

@@ -100,6 +100,8 @@ def report(here: Installation, quiet_logs: None, capsys: pytest.CaptureFixture[s
         lines = capsys.readouterr().out.splitlines()
         assert [line for line in lines if not LINE.fullmatch(line)] == []
         assert any(line.startswith("fail") for line in lines) == (code == 1)
+        advised = [line for line in lines if line.startswith("ok") or " -> " in line]
+        assert advised == lines, "what is not well says what to do"
         return code, lines
 
     return run

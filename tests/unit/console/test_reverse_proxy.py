@@ -124,7 +124,7 @@ def test_file_that_says_nothing_of_the_address(tmp_path: Path) -> None:
     assert "says nothing of saarthi.example.in" in line
     assert reverse_proxy(Settings(), tmp_path / "nginx.conf") == []
     (gone,) = reverse_proxy(SETTINGS, tmp_path / "none")
-    assert gone.level is Level.FAIL
+    assert gone.level is Level.FAIL and gone.advice
 
 
 def test_broken_files_are_read_as_far_as_they_go() -> None:
