@@ -74,7 +74,7 @@ async def test_server_that_ends_is_started_again() -> None:
     engine, running = MemoryEngine(ManualClock()), Dying(HERE, HERE)
     foundation = replace(engine.foundation, running=running)
     system = build(foundation, {}, decisions=InProcess({}), brokers=engine.brokers)
-    keeping = asyncio.create_task(system.services["store"]())
+    keeping = asyncio.ensure_future(system.services["store"]())
     async with asyncio.timeout(150):
         await running.is_idle.wait()
     keeping.cancel()

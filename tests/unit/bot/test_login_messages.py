@@ -34,7 +34,7 @@ async def test_a_first_login_offers_what_comes_next(enabled: bool, rows: list[li
     assert labels(screen) == rows
 
 
-@pytest.mark.row("B5")
+@pytest.mark.row("B6")
 async def test_the_warning_says_why_for_each_account() -> None:
     """An end of the day is told as one, and nothing of it reads like a wrong password."""
     engine = BotEngine()

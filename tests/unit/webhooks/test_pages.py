@@ -138,8 +138,8 @@ async def test_login_page(user_id: str | None) -> None:
     outline = Outline(answer.text)
     assert (answer.status_code, head.status_code, gone.status_code) == (200, 200, 303)
     assert gone.headers["Location"].startswith("https://broker.example/")
-    assert "Zerodha - Main" in answer.text
-    assert (user_id or "not known yet") in answer.text
+    assert "<dd>Zerodha - Main</dd>" in answer.text
+    assert f"<dd>{user_id or 'not known yet'}</dd>" in answer.text
     assert (outline.tags.count("form"), outline.tags.count("button")) == (1, 1)
     assert '<form method="post">' in answer.text
     assert "Continue to Zerodha" in answer.text

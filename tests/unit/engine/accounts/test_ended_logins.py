@@ -34,7 +34,7 @@ async def test_logins_that_end_in_the_morning_are_one_message() -> None:
     assert all(one.parked_reason.endswith(", as each day") for one in ended)
 
 
-@pytest.mark.row("B5")
+@pytest.mark.row("B10")
 async def test_the_message_that_asked_for_a_login_goes_with_it() -> None:
     """No login button of before is left to be tapped once the account is logged in."""
     engine = await MemoryEngine(market_clock(EVENING)).owned()

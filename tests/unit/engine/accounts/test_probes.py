@@ -1,18 +1,22 @@
-"""The look at every login before the session: one that fails is one error, and ends no other."""
+"""Every login is looked at, at the start and before the session: one that fails ends no other."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from core.bootstrap import build
 from core.domain.account import Account
 from core.domain.sessions import IST
 from core.errors import NotFound, StoreUnavailable
+from tests.fakes.deciding import InProcess
 from tests.fakes.memory_engine import MemoryEngine, market_clock
 
-pytestmark = pytest.mark.row("B5")
+pytestmark = pytest.mark.row("B8")
 
 EARLY = datetime(2026, 11, 23, 8, 45, tzinfo=IST)
 
@@ -56,3 +60,20 @@ async def test_an_account_that_was_disconnected_meanwhile_is_left_out(
     monkeypatch.setattr(connections, "client", found)
     await engine.wiring.tokens.probe_all(connections)
     assert (await engine.control.accounts.get(stays.broker_id)).needs_login
+
+
+async def test_every_login_is_looked_at_before_the_first_slot() -> None:
+    """At the start of the controller, hours before the look that precedes the session."""
+    engine = await MemoryEngine(market_clock(EARLY.replace(hour=7))).owned()
+    account = await engine.connect()
+    engine.at_broker(account).is_logged_out = True
+    await engine.clock.advance(60)
+    system = build(engine.foundation, {}, decisions=InProcess({}), brokers=engine.brokers)
+    working = asyncio.ensure_future(system.services["schedule"]())
+    async with asyncio.timeout(150):
+        while system.scheduler.last_tick_at is None and not working.done():
+            await asyncio.sleep(0.001)
+    assert (await system.accounts.get(account.broker_id)).needs_login
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working

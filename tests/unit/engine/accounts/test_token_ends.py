@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from core.adapters.fyers import FYERS
+from core.config import Settings
 from core.domain.account import Account
 from core.domain.notices.logins import TokenWarning
 from core.domain.notices.stored import from_document
@@ -43,6 +44,12 @@ async def shown(engine: MemoryEngine) -> Sequence[tuple[str, ...]]:
     found = [(how, one) for how, one in warnings if isinstance(one, TokenWarning)]
     assert {how for how, _ in found} <= {"replace", "edit", "remove"}
     return [one.broker_ids for _, one in found]
+
+
+async def delivered(engine: MemoryEngine) -> str:
+    """Return how the newest message to the chat is delivered."""
+    (row,) = await engine.store.find("outbox", {"chat_id": CHAT}, sort=[("seq", -1)], limit=1)
+    return str(row["delivery"])
 
 
 @pytest.mark.row("B8")
@@ -115,6 +122,7 @@ async def test_the_warning_returns_at_its_interval_and_more_often_about_the_open
     await engine.clock.advance(1)
     await tick(engine)
     assert (await shown(engine))[first:] == [warning]
+    assert await delivered(engine) == "replace", "it is the newest message again, and rings"
     await engine.clock.advance((EARLY.replace(hour=9) - engine.clock.market_now()).total_seconds())
     assert engine.wiring.tokens.interval() == interval / 3
     await tick(engine)
@@ -122,6 +130,38 @@ async def test_the_warning_returns_at_its_interval_and_more_often_about_the_open
     await engine.clock.advance((interval / 3).total_seconds())
     await tick(engine)
     assert len(await shown(engine)) == known + 1
+
+
+@pytest.mark.row("B6")
+@pytest.mark.parametrize(
+    ("at", "is_often"),
+    [
+        ("2026-11-23T08:29", False),
+        ("2026-11-23T08:30", True),
+        ("2026-11-23T12:00", True),
+        ("2026-11-23T18:00", False),
+        ("2026-11-22T12:00", False),
+    ],
+    ids=["early", "about to open", "open", "evening", "sunday"],
+)
+async def test_the_warning_returns_thrice_as_often_while_it_matters_most(
+    at: str, is_often: bool
+) -> None:
+    """From three quarters of an hour before the open to the close, on days of trading alone."""
+    moment, usual = datetime.fromisoformat(at).replace(tzinfo=IST), timedelta(minutes=12)
+    settings = Settings(warning_interval_s=usual.total_seconds())
+    engine = MemoryEngine(market_clock(moment), settings=settings)
+    assert engine.wiring.tokens.interval() == (usual / 3 if is_often else usual)
+
+
+@pytest.mark.row("B6")
+async def test_the_default_account_is_warned_about_although_nothing_runs_on_it() -> None:
+    """Prices come through it, and the chat shows it first; another that is off can wait."""
+    engine = await MemoryEngine(market_clock(EARLY)).owned()
+    default, unused = await engine.connect(enabled=False), await engine.connect("B", enabled=False)
+    for one in (unused, default):
+        await engine.wiring.tokens.mark_expired(one.broker_id, "a test")
+    assert await shown(engine) == [(default.broker_id,)]
 
 
 @pytest.mark.row("B6", "B10")
