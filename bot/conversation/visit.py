@@ -9,7 +9,7 @@ from typing import Any
 
 from telegram import Bot, CallbackQuery, LinkPreviewOptions, Message
 from telegram.constants import ParseMode
-from telegram.error import BadRequest, Forbidden, TelegramError
+from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bot.conversation.nonces import Nonce
 from bot.conversation.services import ChatServices
@@ -23,6 +23,7 @@ from core.errors import UserError
 __all__ = ["NO_PREVIEW", "Visit", "is_not_modified"]
 
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_ASKED_AGAIN_AFTER_S = (1.0, 3.0, 0.0)
 _log = logging.getLogger(__name__)
 
 
@@ -165,18 +166,24 @@ class Visit:
             _log.info("a tap could not be answered: %s", type(error).__name__)
 
     async def delete_message(self) -> bool:
-        """Delete what the user sent; False when Telegram refuses."""
+        """Delete what the user sent; False when it could not be, for whatever reason."""
         if self.message is None:
             return False
         if self.is_deleted:
             return True
-        try:
-            return await self.bot.delete_message(self.chat_id, self.message.message_id)
-        except (BadRequest, Forbidden) as error:
-            gone = "not found" in str(error).lower()
-            if not gone:
-                _log.warning("a message could not be deleted: %s", error)
-            return gone
+        for pause_s in _ASKED_AGAIN_AFTER_S:
+            try:
+                return await self.bot.delete_message(self.chat_id, self.message.message_id)
+            except (BadRequest, Forbidden, RetryAfter) as error:
+                gone = "not found" in str(error).lower()
+                if not gone:
+                    _log.warning("a message could not be deleted: %s", error)
+                return gone
+            except TelegramError as error:
+                # Lost on the way: it may be deleted, and asking once more does no harm.
+                _log.warning("a message may not be deleted: %s", type(error).__name__)
+            await self.services.clock.sleep(pause_s)
+        return False
 
     async def drop_keyboard(self, message_id: int | None) -> None:
         """Remove the buttons of an answered question."""

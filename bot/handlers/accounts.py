@@ -219,10 +219,15 @@ async def ask_disconnect(visit: Visit) -> None:
 
 
 async def disconnect(visit: Visit) -> None:
-    """Disconnect the account."""
-    account = await visit.services.control.registration.disconnect(
-        visit.command, visit.args["broker_id"]
-    )
+    """Disconnect the account; not one that has become the default since the question."""
+    control, broker_id = visit.services.control, visit.args["broker_id"]
+    accounts = await control.accounts.all()
+    if len(accounts) > 1 and any(one.is_default and one.broker_id == broker_id for one in accounts):
+        raise UserError(
+            "That account is the default now. Name another default first: /brokers, Edit, Set "
+            "default."
+        )
+    account = await control.registration.disconnect(visit.command, broker_id)
     await visit.show(
         Screen(
             f"✅ {esc(account.label)} is disconnected. Its key, secret and token are wiped; its "

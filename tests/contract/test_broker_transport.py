@@ -187,6 +187,7 @@ async def test_deadline_while_connecting_is_not_sent(case: BrokerCase) -> None:
             plug.close()
 
 
+@pytest.mark.row("A12")
 @pytest.mark.matrix("N17")
 @pytest.mark.invariant("I14")
 async def test_unowned_source_address_is_not_sent(case: BrokerCase) -> None:
@@ -199,6 +200,7 @@ async def test_unowned_source_address_is_not_sent(case: BrokerCase) -> None:
         assert server.peers == []
 
 
+@pytest.mark.row("A12")
 @pytest.mark.invariant("I14")
 async def test_orders_leave_from_the_account_s_address(case: BrokerCase) -> None:
     """Each account's orders come from its own address, also at the same time."""

@@ -52,7 +52,7 @@ async def acknowledged(life: Life, broker_id: str, direction: str) -> datetime:
     return (await until(is_noted))[0]
 
 
-@pytest.mark.row("D3")
+@pytest.mark.row("D3", "S2")
 @pytest.mark.invariant("I2", "I4", "I7", "I13")
 @pytest.mark.matrix("A01", "N11")
 async def test_healthy_account_trades_as_if_alone(world: World) -> None:

@@ -16,9 +16,8 @@ from console.limits import connections_of, rate_loop_errors
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_lines import lines_of
 
-pytestmark = pytest.mark.row("G4")
 
-
+@pytest.mark.row("G4")
 def test_soft_limit_of_descriptors_is_raised() -> None:
     """As far as the hard limit of the process allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -56,12 +55,14 @@ def test_no_dump_is_made_of_a_process_with_secrets(tmp_path: Path) -> None:
     assert done.stdout.split() == ["0", "0", "1", "0"], done.stderr
 
 
+@pytest.mark.row("G4")
 @pytest.mark.parametrize(("descriptors", "most"), [(65_536, 256), (1024, 256), (300, 75)])
 def test_web_server_leaves_descriptors_for_trading(descriptors: int, most: int) -> None:
     """However few the machine gives, three quarters are for brokers, store and chat."""
     assert connections_of(descriptors) == most
 
 
+@pytest.mark.row("G4")
 async def test_accepting_without_descriptors_is_few_lines(caplog: pytest.LogCaptureFixture) -> None:
     """A thousand failures to accept leave three tracebacks, and a count a minute later."""
     loop = asyncio.get_running_loop()

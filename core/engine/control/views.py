@@ -334,9 +334,11 @@ class Views:
         worker = self._worker(broker_id)
         trouble = await worker.refresh() if worker else "not started yet"
         account = await self._accounts.get(broker_id)
-        positions = [view for view in await self.positions(broker_id) if view.quantity]
+        every = await self.positions(broker_id)
+        positions = [view for view in every if view.quantity]
         working = [o for o in await self.orders(broker_id) if o.state in OPEN_STATES]
-        owned = tuple(view for view in positions if view.owners)
+        # What strategies hold against one another is none at the broker, and theirs all the same.
+        owned = tuple(view for view in every if view.owners)
         ledgers = await self._journal.ledgers(broker_id)
         held = [ledger for ledger in ledgers if ledger.quantity]
         known = not trouble and not account.needs_login

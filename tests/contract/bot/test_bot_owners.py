@@ -69,6 +69,9 @@ async def test_who_is_taken_off_the_list_is_out_at_the_next_start(world: World) 
 
     world.owners = frozenset({OWNER})
     before = len(await bot_said(second))
+    # What they had sent while they were served, and what was not handled when it ended.
+    await world.lay_in_inbox(a_tap(990, f"v1:off:{an_account().broker_id}", 1, user_id=SECOND))
+    await world.lay_in_inbox(a_tap(991, "v1:help", 1, user_id=SECOND))
     await world.start()
     assert await chats(world, "before") == [OWNER]
     await post(world, "after")

@@ -118,7 +118,7 @@ def test_odd_row_is_left_out_and_named(
     assert [one.reason for one in rows.odd] == [reason]
 
 
-@pytest.mark.row("R8", "G2")
+@pytest.mark.row("R8")
 @pytest.mark.parametrize("kind", ["order", "trade", "position", "holding"])
 @pytest.mark.parametrize("broker", ["kite", "fyers"])
 @pytest.mark.parametrize(

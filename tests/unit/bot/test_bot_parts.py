@@ -187,6 +187,7 @@ def test_buttons_of_earlier_versions_still_work():
     assert {verb.name: verb.value for verb in Verb}.items() >= OF_THE_FIRST_VERSION.items()
 
 
+@pytest.mark.row("G3")
 def test_what_changes_something_for_good_needs_a_nonce():
     """The verbs that trade, change a mode or wipe secrets carry one."""
     assert {verb for verb, action in ACTIONS.items() if action.has_nonce} == {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,8 +10,6 @@ from bot.views.screen import REFRESH, Screen, button, grid
 from bot.views.verbs import Verb
 from bot.views.width import fits_button
 from tests.fakes.views import an_account
-
-pytestmark = pytest.mark.row("G3")
 
 
 def rows_of(*rows: tuple[str, ...]) -> list[list[str]]:

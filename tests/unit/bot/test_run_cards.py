@@ -198,7 +198,6 @@ def test_several_runs_have_a_line_each_and_what_needs_a_look_comes_first():
     assert [one.text for row in screen.rows for one in row] == ["Breakout", "Crossing", "Reversal"]
 
 
-@pytest.mark.row("A4")
 def test_forty_runs_on_fifty_accounts_fit_a_message():
     """Also when every order of them was refused; what has no room is counted."""
     accounts = [an_account(f"zerodha_{n:010d}", display_name=f"Account{n}") for n in range(50)]

@@ -41,6 +41,14 @@ class Counted(MemoryStore):
         self.calls += 1
         return await super().update(*given, **named)
 
+    async def insert(self, *given: Any, **named: Any) -> None:
+        self.calls += 1
+        await super().insert(*given, **named)
+
+    async def transaction(self, *given: Any, **named: Any) -> Any:
+        self.calls += 1
+        return await super().transaction(*given, **named)
+
 
 class Edge:
     """The intake over a store in memory, with an owner or without one."""

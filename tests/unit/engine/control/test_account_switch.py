@@ -6,11 +6,13 @@ from decimal import Decimal
 
 import pytest
 
+from bot.views.accounts import disable_question
 from core.domain.account import Account, DisablePolicy
 from core.domain.broker import Position
 from core.domain.instrument import Product
+from core.domain.ledger import Ledger
 from core.domain.notices.accounts import OrdersLeftResting
-from core.domain.order import Purpose
+from core.domain.order import Purpose, Side
 from core.domain.target import Direction
 from core.errors import StoreUnavailable
 from tests.fakes.brokers import SBIN
@@ -164,3 +166,19 @@ async def test_a_new_account_is_looked_at_and_gets_no_order() -> None:
     assert [one.quantity for one in board.positions] == [7]
     (run,) = await engine.store.find("runs", {})
     assert run["broker_ids"] == [bench.account.broker_id]
+
+
+async def test_what_strategies_hold_against_one_another_is_named_before_the_switch() -> None:
+    """Ten long and ten short are nothing at the broker, and two positions to decide about."""
+    desk = await a_desk()
+    await desk.holds(10)
+    short = Ledger("bear", desk.broker_id, SBIN, Product.MIS, -10, Decimal(812))
+    await desk.engine.hold(short)
+    desk.at.by_hand(Side.SELL, 10)
+    exposure = await desk.engine.control.views.exposure(desk.broker_id)
+    assert [(one.instrument, one.owners) for one in exposure.strategy_positions] == [
+        (SBIN, {"orb": 10, "bear": -10})
+    ]
+    assert exposure.positions == ()
+    question = disable_question(exposure)
+    assert "hold 1 position there" in question and "SBIN" in question

@@ -119,6 +119,7 @@ async def test_second_strategy_of_the_slot_waits_for_the_first() -> None:
         assert bench.engine.wiring.gateway.before_sending([first]) == [first]
 
 
+@pytest.mark.row("A5")
 async def test_switched_off_while_the_run_looks_at_prices_enters_nothing() -> None:
     """The run has read "on" before its transaction; in it the switch is read again (D4)."""
     async with Laned().running() as bench:
