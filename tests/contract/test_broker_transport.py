@@ -17,7 +17,6 @@ import pytest
 
 from core.adapters.clock import SystemClock
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
-from core.domain.route import Route
 from core.errors import BrokerReadError, ReadFault
 from core.ports.broker import BrokerClient, Credentials
 from tests.fakes.brokers import BROKER_CASES, MASTER, BrokerCase, market_order
@@ -185,33 +184,6 @@ async def test_deadline_while_connecting_is_not_sent(case: BrokerCase) -> None:
         await client.aclose()
         for plug in plugs:
             plug.close()
-
-
-@pytest.mark.row("A12")
-@pytest.mark.matrix("N17")
-@pytest.mark.invariant("I14")
-async def test_unowned_source_address_is_not_sent(case: BrokerCase) -> None:
-    """An account whose address this machine does not own sends nothing."""
-    async with serving(json_answer(200, case.placed)) as server:
-        credentials = Credentials("id", "apikey", "secret", "tok", route=Route("192.0.2.1"))
-        client = case.broker(server.url).connect(credentials, MASTER[case.profile])
-        assert isinstance(await client.place(market_order()), NotSent)
-        await client.aclose()
-        assert server.peers == []
-
-
-@pytest.mark.row("A12")
-@pytest.mark.invariant("I14")
-async def test_orders_leave_from_the_account_s_address(case: BrokerCase) -> None:
-    """Each account's orders come from its own address, also at the same time."""
-    async with serving(json_answer(200, case.placed)) as server:
-        broker = case.broker(server.url)
-        for address in ("127.0.0.2", "127.0.0.3"):
-            credentials = Credentials("id", address, "secret", "tok", route=Route(address))
-            client = broker.connect(credentials, MASTER[case.profile])
-            assert await client.place(market_order()) == Acked("1001")
-            await client.aclose()
-        assert server.peers == ["127.0.0.2", "127.0.0.3"]
 
 
 @pytest.mark.matrix("N09")

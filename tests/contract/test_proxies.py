@@ -1,4 +1,4 @@
-"""Accounts that leave through a proxy: a real one, with a login, in front of both brokers (A12)."""
+"""Accounts that leave from an address of their own or through a real proxy, at both brokers (A12)."""
 
 from __future__ import annotations
 
@@ -88,6 +88,31 @@ async def test_proxy_that_opens_no_tunnel_sends_nothing(case: BrokerCase, proxy:
             assert isinstance(await client.place(market_order()), expected)
             await client.aclose()
             assert server.received == []
+
+
+@pytest.mark.matrix("N17")
+@pytest.mark.invariant("I14")
+async def test_unowned_source_address_is_not_sent(case: BrokerCase) -> None:
+    """An account whose address this machine does not own sends nothing."""
+    async with serving(json_answer(200, case.placed)) as server:
+        credentials = Credentials("id", "apikey", "secret", "tok", route=Route("192.0.2.1"))
+        client = case.broker(server.url).connect(credentials, MASTER[case.profile])
+        assert isinstance(await client.place(market_order()), NotSent)
+        await client.aclose()
+        assert server.peers == []
+
+
+@pytest.mark.invariant("I14")
+async def test_orders_leave_from_the_account_s_address(case: BrokerCase) -> None:
+    """Each account's orders come from its own address, also at the same time."""
+    async with serving(json_answer(200, case.placed)) as server:
+        broker = case.broker(server.url)
+        for address in ("127.0.0.2", "127.0.0.3"):
+            credentials = Credentials("id", address, "secret", "tok", route=Route(address))
+            client = broker.connect(credentials, MASTER[case.profile])
+            assert await client.place(market_order()) == Acked("1001")
+            await client.aclose()
+        assert server.peers == ["127.0.0.2", "127.0.0.3"]
 
 
 @pytest.mark.matrix("N04")
