@@ -14,6 +14,7 @@ from core.domain.ledger import Ledger
 from core.domain.notices.accounts import OrdersLeftResting
 from core.domain.order import Purpose, Side
 from core.domain.target import Direction
+from core.engine.orders.gate import gate_at
 from core.errors import StoreUnavailable
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import Desk, a_desk
@@ -149,7 +150,9 @@ async def test_a_new_account_is_looked_at_and_gets_no_order() -> None:
     bench = await RunBench().opened()
     engine = bench.engine
     explored = await engine.connect("New", enabled=False)
-    assert not explored.enabled
+    gate = await gate_at(engine.store, explored.broker_id)
+    assert gate is not None
+    assert (explored.enabled, explored.drain, gate.enabled, gate.drain) == (False,) * 4
     worker = engine.wiring.new_worker(explored.broker_id)
     engine.wiring.pool._workers[explored.broker_id] = worker
     at = engine.at_broker(explored)
