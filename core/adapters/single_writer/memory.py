@@ -14,8 +14,10 @@ from typing import Any
 
 from core.adapters.mongo.schema import COLLECTIONS, Collection
 from core.adapters.single_writer.documents import points, shared
-from core.adapters.single_writer.rules import Cover, Rule, rule_of
+from core.adapters.single_writer.rules import RECENT, Cover, Rule, rule_of
 from core.adapters.single_writer.shelf import Layer, Shelf, fields_of
+from core.domain.sessions import trading_day
+from core.ports.clock import Clock
 from core.ports.store import Document, StoreView, parts
 
 __all__ = ["IDS_AT_ONCE", "Memory", "one_or_some"]
@@ -32,11 +34,18 @@ class Memory:
 
     Args:
         base: Where they are read from.
+        clock: For what is recent.
         collections: Their indexes.
     """
 
-    def __init__(self, base: StoreView, collections: Sequence[Collection] = COLLECTIONS) -> None:
+    def __init__(
+        self,
+        base: StoreView,
+        clock: Clock,
+        collections: Sequence[Collection] = COLLECTIONS,
+    ) -> None:
         self._base = base
+        self._clock = clock
         self.collections = {one.name: one for one in collections}
         self.with_unique = frozenset(
             one.name for one in collections if any(index.unique for index in one.indexes)
@@ -117,7 +126,7 @@ class Memory:
 
     async def open(self) -> None:
         """Read what is held from the start on, beside what is held, and take it in one step."""
-        fresh = Memory(self._base, tuple(self.collections.values()))
+        fresh = Memory(self._base, self._clock, tuple(self.collections.values()))
         await fresh.read_all()
         self.shelves, self._parts, self._known = fresh.shelves, fresh._parts, fresh._known
 
@@ -149,9 +158,16 @@ class Memory:
             return
         for cover in self.rule(collection).covers:
             wanted = _parts_of(cover, where)
-            if wanted:
+            if wanted and not self._is_of_old_day(cover, wanted):
                 await self._fetch_parts(collection, cover, wanted)
                 return
+
+    def _is_of_old_day(self, cover: Cover, wanted: Sequence[_Part]) -> bool:
+        if not cover.is_recent:
+            return False
+        at = cover.fields.index("day")
+        oldest = trading_day(self._clock.market_now() - RECENT)
+        return any(values[at] < oldest for _, values in wanted)
 
     async def _fetch_parts(self, collection: str, cover: Cover, wanted: Sequence[_Part]) -> None:
         async with self._turns[collection]:

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from core.adapters.mongo.schema import COLLECTIONS
 from core.domain.notices.post import Delivery
 from core.domain.order import CLOSED_STATES, OrderState
 
-__all__ = ["FOREIGN", "WHOLE", "Cover", "Newest", "Rule", "rule_of"]
+__all__ = ["FOREIGN", "RECENT", "WHOLE", "Cover", "Newest", "Rule", "rule_of"]
+
+
+RECENT = timedelta(days=5)
+"""What was yesterday, before a long weekend too; not more trading days than stay of a cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,15 @@ class Cover:
         only: Values of the last field for which a part is held; None for any. Such parts are read
             at the start and stay; of others at most ``most`` stay.
         of_each: The collection whose ids are the values of the first of two fields.
+        is_recent: A part of a ``day`` long ago is not held: of it the store is asked for what is
+            wanted, and not for what it has of all accounts.
     """
 
     fields: tuple[str, ...]
     only: frozenset[str] | None = None
     most: int = 4
     of_each: str = ""
+    is_recent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +90,12 @@ _OPEN_ORDERS = frozenset(state.value for state in OrderState if state not in CLO
 _RULES: Mapping[str, Rule] = {
     "orders": Rule(
         covers=(
-            Cover(("day",)),
+            Cover(("day",), is_recent=True),
             Cover(("broker_id", "state"), _OPEN_ORDERS, of_each="broker_accounts"),
             Cover(("run_id",), most=512),
         )
     ),
-    "fills": Rule(covers=(Cover(("broker_id", "day"), most=1024),)),
+    "fills": Rule(covers=(Cover(("broker_id", "day"), most=1024, is_recent=True),)),
     "baselines": Rule(covers=(Cover(("day",)), Cover(("broker_id", "day"), most=1024))),
     "account_gates": Rule(is_whole=True, is_own=True, counter="seq"),
     "outbox": Rule(

@@ -78,7 +78,7 @@ class SingleWriterStore(OfServer):
     ) -> None:
         super().__init__(base)
         self._clock = clock
-        self._memory = Memory(base, collections)
+        self._memory = Memory(base, clock, collections)
         self._comparison = Comparison(self._memory, base)
         self._contention = Contention(self._memory, base)
         self._deadline_s = deadline_s

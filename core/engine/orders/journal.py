@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId
@@ -75,9 +76,8 @@ _EVENT_ATTEMPTS = 5
 _JUST_TOLD = timedelta(seconds=10)
 OPEN = [state.value for state in OPEN_STATES]
 PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
-CLOSED = frozenset(state.value for state in CLOSED_STATES)
-LOT, _LOT_STEPS = 20, 200
-"""Orders and steps that one commit moves; the embedded server takes milliseconds for each."""
+LOT, _LOT_STEPS, _LOT_TRADES = 20, 200, 100
+"""What one commit moves at most; the embedded server takes milliseconds for each."""
 
 
 async def orders_in(
@@ -165,7 +165,9 @@ async def every_order_in(
     return [order_of(row) for row in rows if row["instrument"] == str(instrument)]
 
 
-async def move_finished(view: StoreView, broker_id: str, day: str, before: datetime) -> int | None:
+async def move_finished(
+    view: StoreView, broker_id: str, day: str, before: datetime, *, is_begun: bool = False
+) -> int | None:
     """Move a lot of an account's rows of a day to where finished days are kept, in a transaction.
 
     A day is moved when nothing of it can move any more, and then all of it.
@@ -175,27 +177,26 @@ async def move_finished(view: StoreView, broker_id: str, day: str, before: datet
         broker_id: Whose rows.
         day: Of which day.
         before: All its orders must have come to their end before this.
+        is_begun: The lot before this one has just found the whole day finished.
 
     Returns:
         How many rows, 0 when the day is through; None while one of its orders is not finished.
     """
-    rows = await view.find(_ORDERS, {"broker_id": broker_id, "day": day})
-    if not all(_is_finished(row, before) for row in rows):
+    whose = {"broker_id": broker_id, "day": day}
+    # In this order those of one run come into few lots.
+    by_time = (("created_at", 1), ("_id", 1))
+    found = await view.find(_ORDERS, whose, sort=by_time, limit=LOT)
+    reached = list(accumulate(row["version"] + 1 for row in found))  # steps, up to each of them
+    some = [row for n, row in enumerate(found) if n == 0 or reached[n] <= _LOT_STEPS]
+    if not all(_is_finished(row, before) for row in some):
         return None
-    rows = sorted(rows, key=lambda row: (row["created_at"], row["_id"]))[: LOT + 1]
-    is_last = len(rows) <= LOT
-    some = rows[:LOT]
-    steps = await _steps_of(view, some)
-    while len(steps) > _LOT_STEPS and len(some) > 1:
-        some, is_last = some[: len(some) // 2], False
-        ids = {row["_id"] for row in some}
-        steps = [step for step in steps if step["client_order_id"] in ids]
-    trades = await view.find(_FILLS, {"broker_id": broker_id, "day": day})
-    if not is_last:  # the last lot takes those that belong to no order of this day, too
-        ids = {row["_id"] for row in some}
-        trades = [trade for trade in trades if trade["client_order_id"] in ids]
+    if some and not is_begun and not await _are_finished(view, broker_id, day, before):
+        return None
+    # Not by order: trades are asked for by account and day, and some belong to no order of it.
+    trades = await view.find(_FILLS, whose, limit=_LOT_TRADES)
     if not some and not trades:
         return 0
+    steps = await _steps_of(view, some)
     await put_lot(view, Lot(broker_id, day, some, trades, steps))
     for few in parts([row["_id"] for row in some]):
         await view.delete(_ORDERS, {"_id": {"$in": list(few)}})
@@ -207,7 +208,16 @@ async def move_finished(view: StoreView, broker_id: str, day: str, before: datet
 
 
 def _is_finished(row: Document, before: datetime) -> bool:
-    return row["state"] in CLOSED and (row.get("settled_at") or row["created_at"]) < before
+    return row["state"] in CLOSED_STATES and (row.get("settled_at") or row["created_at"]) < before
+
+
+async def _are_finished(view: StoreView, broker_id: str, day: str, before: datetime) -> bool:
+    """Whether each order that the journal has of a day came to its end before; reads few rows."""
+    pending = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
+    whose = {"broker_id": broker_id, "day": day}
+    last = await view.find(_ORDERS, whose, sort=[("settled_at", -1)], limit=1)
+    is_late = any((at := row.get("settled_at")) and at >= before for row in last)
+    return not is_late and all(row["day"] != day for row in pending)
 
 
 async def _steps_of(view: StoreView, rows: Sequence[Document]) -> list[Document]:

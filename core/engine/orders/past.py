@@ -1,10 +1,11 @@
 """Finished days, packed: many orders in one document, so that a start costs what today costs.
 
-Owns ``past_orders`` (a lot of one account's finished orders of one day, and their trades; ``ids``
-and ``runs`` say which, and lead to them) and ``past_steps`` (the steps of the same orders, which
-are not kept for good). The journal puts its rows here (``move_finished``) and looks here for what
-it has no more; what is here never changes. The setting ``past`` says up to which day anything may
-have been moved, so that who asks for a day of now asks nothing here (decision 0042).
+Owns ``past_orders`` (a lot of one account's finished orders of one day, and some trades of that
+day; ``ids`` and ``runs`` say which orders, and lead to them) and ``past_steps`` (the steps of the
+same orders, which are not kept for good). The journal puts its rows here (``move_finished``) and
+looks here for what it has no more; what is here never changes. The setting ``past`` says up to
+which day anything may have been moved, so that who asks for a day of now asks nothing here
+(decision 0042).
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class Lot:
         broker_id: Whose orders they are.
         day: Their day.
         orders: Final orders.
-        trades: Theirs.
-        steps: Theirs.
+        trades: Of the same account and day, of these orders or of others.
+        steps: Of these orders.
     """
 
     broker_id: str

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 from datetime import date, timedelta
+from functools import partial
 
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
@@ -19,7 +20,7 @@ from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.past import reach
 from core.engine.stored_settings import read_setting, write_setting
 from core.ports.clock import Clock
-from core.ports.store import Change, Store, StoreView
+from core.ports.store import Change, Store
 
 __all__ = ["STAYS", "FinishedDays"]
 
@@ -87,16 +88,20 @@ class FinishedDays:
         is_left, moved = False, 0
         before = self._clock.now() - STAYS
         for broker_id in await self._accounts.ids():
-
-            async def body(view: StoreView, broker_id: str = broker_id) -> int | None:
-                return await move_finished(view, broker_id, day, before)
-
+            rows: int | None = 0
             while True:
                 if self._lots >= _LOTS or self._hours.is_any_open():
                     return None
+                lot = partial(
+                    move_finished,
+                    broker_id=broker_id,
+                    day=day,
+                    before=before,
+                    is_begun=bool(rows),
+                )
                 # What a lot is follows from what the journal still holds, so none is done twice.
                 nonce = f"past:{secrets.token_hex(12)}"
-                rows = await self._store.transaction(body, nonce=nonce)
+                rows = await self._store.transaction(lot, nonce=nonce)
                 if not rows:
                     is_left |= rows is None
                     break
