@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,21 @@ def test_tests_follow_the_checks_and_leave_none_out() -> None:
         for recipe in recipes
         for line in recipe.splitlines()
     )
+
+
+def test_settings_of_pytest_leave_none_out() -> None:
+    """All tests are found, but those of the night; what is found is not chosen from elsewhere."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    settings = project["tool"]["pytest"]["ini_options"]
+    assert settings["testpaths"] == ["tests"]
+    options = settings["addopts"]
+    assert options[options.index("-m") + 1] == "not nightly"
+    chosen = [one for one in options if re.match(r"-[mk]|--(ignore|deselect|lf|ff|co)", one)]
+    assert chosen == ["-m"]
+    hidden = {"norecursedirs", "python_files", "python_functions", "python_classes"}
+    assert not hidden & settings.keys()
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("conftest.py")]
+    assert not [one for one in sources if "collect_ignore" in one or "ignore_collect" in one]
 
 
 @pytest.mark.parametrize("target", ["test", "check", "demo", "bench"])

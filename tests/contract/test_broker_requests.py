@@ -358,6 +358,25 @@ async def test_exchange_failures_are_told_apart(
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.row("B2")
+@pytest.mark.parametrize("case", BROKER_CASES, ids=lambda case: case.profile.name)
+async def test_profile_says_who_logged_in(case: BrokerCase) -> None:
+    """It is read with the new token; what the exchange itself names as the user does not count."""
+    who = {"user_id": "AB1234", "user_name": "Asha", "fy_id": "AB1234", "name": "Asha"}
+    other = {"access_token": "newtoken", "user_id": "ZZ0000", "fy_id": "ZZ0000"}
+    fine = {"status": "success", "s": "ok"}
+    async with serving(json_answer(200, {**fine, "data": who})) as server:
+        server.script = [json_answer(200, {**fine, **other, "data": other})]
+        broker = case.broker(server.url, deadline_s=20.0)
+        grant = await broker.login.exchange(CREDENTIALS, "code", redirect_url="https://me.example")
+    assert (grant.access_token, grant.user_id, grant.user_name) == ("newtoken", "AB1234", "Asha")
+    exchanged, asked = server.received
+    assert (exchanged.method, asked.method) == ("POST", "GET")
+    assert "profile" in asked.target
+    sent = {name.lower(): value for name, value in asked.headers.items()}
+    assert "newtoken" in sent["authorization"]
+
+
 # --- masters -----------------------------------------------------------------------------------
 
 

@@ -137,13 +137,17 @@ async def test_a_refused_exit_says_what_follows():
 async def test_the_morning_card_ticks_and_ends_with_readiness():
     """Waiting accounts have a button each; when all are in, a readiness line each."""
     engine = BotEngine()
+    third = replace(ACCOUNT, broker_id="zerodha_cccccccccc", display_name="C", api_key="another")
+    third = replace(third, is_default=False)
     await engine.connect(
-        ACCOUNT, an_account("zerodha_bbbbbbbbbb", display_name="B", is_default=False)
+        ACCOUNT, an_account("zerodha_bbbbbbbbbb", display_name="B", is_default=False), third
     )
     screen = await render(MorningRound(), lookups(engine))
-    assert "⬜ Zerodha - Main\n✅ Zerodha - B" in screen.text
-    assert [row[0].text for row in screen.rows] == ["Log in to Zerodha - Main"]
-    await engine.log_in(ACCOUNT)
+    assert "⬜ Zerodha - Main\n✅ Zerodha - B\n⬜ Zerodha - C" in screen.text
+    labels = [row[0].text for row in screen.rows]
+    assert labels == ["Log in to Zerodha - Main", "Log in to Zerodha - C"]
+    for account in (ACCOUNT, third):
+        await engine.log_in(account)
     async with engine.at_work():
         done = await render(MorningRound(), lookups(engine))
     assert "Ready for the day" in done.text and "₹2,50,000 · data ok" in done.text

@@ -280,3 +280,16 @@ async def test_an_entry_alone_in_the_journal_is_no_round_trip():
     await set_limits(bench)
     await control(bench).round_trips.tick()
     assert (await limits_at(bench.engine.store, bench.account.broker_id)).proved is None
+
+
+async def test_proof_holds_at_the_address_where_it_was_made():
+    """A simulator that had to be proved says nothing of the broker's own address."""
+    bench = await a_bench(PROVED)
+    await set_limits(bench)
+    await begin(bench)
+    await goes_on(bench)
+    assert (await limits_at(bench.engine.store, bench.account.broker_id)).proved is not None
+    bench.engine.settings = OWN
+    await restarted(bench)
+    await control(bench).round_trips.tick()
+    assert "no smallest round trip" in await signal(bench)
