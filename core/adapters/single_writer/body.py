@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from core.adapters.mongo.codec import change_operators
 from core.adapters.single_writer.documents import (
     changed,
+    differ,
     handed,
     kept,
     matches,
@@ -89,6 +90,7 @@ class BodyView:
         self._read: dict[tuple[str, str], Document | None] = {}
         self._found: list[tuple[str, Mapping[str, Any], frozenset[int]]] = []
         self._from_below: dict[tuple[str, str], Document] = {}
+        self._answered: dict[str, dict[tuple[Any, ...], list[Document]]] = {}
 
     # -- the port --------------------------------------------------------------------------------
 
@@ -193,6 +195,12 @@ class BodyView:
 
     async def _look_up(self, collection: str, key: str) -> Document | None:
         self._check()
+        own = self.layers.get(collection)
+        if own is not None and key in own.docs:
+            return own.docs[key]
+        place = (collection, key)
+        if place in self._read:  # whatever has moved since makes the body run again
+            return self._read[place]
         memory = self._memory
         if memory.knows(collection, key) or self._is_above(collection, key):
             return self._note(collection, key, self._top(collection, key))
@@ -224,11 +232,22 @@ class BodyView:
         """Return what a filter matches, not copied."""
         self._check()
         memory = self._memory
+        one = where.get("_id")
+        if type(one) is str and not memory.rule(collection).is_foreign:
+            row = await self._look_up(collection, one)
+            return [] if row is None or not matches(row, where) else [row]
+        question = _question(where)
+        known = self._answered.get(collection, {}).get(question)
+        if known is not None:  # whatever has moved since makes the body run again
+            rows = [*known]
+            sort_rows(rows, sort)
+            return rows[: limit or None]
         if not memory.answers(collection, where) and not memory.rule(collection).is_foreign:
             await self._below(memory.fetch(collection, where))
         if memory.answers(collection, where):
             rows = seen(self._shelves(collection), where)
             self._remember(collection, where, rows)
+            self._answered.setdefault(collection, {})[question] = [*rows]
         else:
             rows = await self._rows_below(collection, where, sort, limit)
         sort_rows(rows, sort)
@@ -298,6 +317,7 @@ class BodyView:
             layer = self.layers[collection] = self._memory.layer(collection)
         base = self._from_below.get((collection, key))
         base = self._top(collection, key) if base is None else base
+        self._answered.pop(collection, None)
         layer.write(key, None if new is None else shared(new), base)
 
     def _refuse_duplicate(self, collection: str, after: Document, before: Document | None) -> None:
@@ -358,10 +378,15 @@ def _duplicate(name: str) -> DuplicateKey:
     return DuplicateKey(f"A document with this key exists already ({name}).", name)
 
 
+def _question(where: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return a filter as a key: equal ones ask the same."""
+    return tuple((name, one if type(one) is str else (repr(one),)) for name, one in where.items())
+
+
 def _is_same(before: Document, after: Document) -> bool:
-    """Whether setting what stands wrote nothing; ``Decimal('1.0')`` is not ``Decimal('1.00')``."""
-    return before.keys() == after.keys() and all(
-        before[name] is one or repr(before[name]) == repr(one) for name, one in after.items()
+    """Whether setting what stands wrote nothing."""
+    return before.keys() == after.keys() and not any(
+        differ(before[name], one) for name, one in after.items()
     )
 
 

@@ -22,6 +22,7 @@ from core.ports.store import Change, Document, SharedRow
 __all__ = [
     "changed",
     "copied",
+    "differ",
     "handed",
     "kept",
     "matches",
@@ -34,6 +35,8 @@ __all__ = [
 
 _KEPT = frozenset({str, bool, type(None), float, bytes})
 _PLAIN = _KEPT | {int}
+_EXACT = frozenset({str, bool, int, bytes, datetime})
+"""Kinds of values of which equal ones are the same."""
 _DIGITS = 34  # of a Decimal128
 _EXPONENT = 6000
 _INT64 = 2**63
@@ -123,6 +126,18 @@ def shared(document: Document) -> Document:
 def handed(document: Document) -> Document:
     """Return a document for who reads it: itself where it is shared, a copy otherwise."""
     return document if type(document) is SharedRow else copied(document)
+
+
+def differ(old: Any, new: Any) -> bool:
+    """Whether a server would keep other bytes for a kept value than for the one of before.
+
+    Equal is not enough where digits are kept: ``Decimal("1.0")`` is not ``Decimal("1.00")``.
+    """
+    if old is new:
+        return False
+    if type(old) is not type(new):
+        return True
+    return bool(old != new) if type(old) in _EXACT else repr(old) != repr(new)
 
 
 def value_at(document: Document, path: str) -> Any:

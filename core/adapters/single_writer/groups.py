@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Any
 
 from core.adapters.mongo.schema import Collection
-from core.adapters.single_writer.documents import unique_keys
+from core.adapters.single_writer.documents import differ, unique_keys
 from core.adapters.single_writer.fence import DoneBefore, WrittenOutside
 from core.adapters.single_writer.memory import Memory
 from core.adapters.single_writer.rules import Newest
@@ -218,9 +218,7 @@ def _in_order(
 
 def _difference(base: Document, new: Document) -> Document:
     return {
-        name: value
-        for name, value in new.items()
-        if name not in base or (base[name] is not value and repr(base[name]) != repr(value))
+        name: value for name, value in new.items() if name not in base or differ(base[name], value)
     }
 
 

@@ -97,9 +97,10 @@ class Memory:
         held = self._parts[collection]
         for cover in rule.covers:
             wanted = _parts_of(cover, where)
-            if wanted and all(part in held for part in wanted):
-                for part in wanted:
-                    held.move_to_end(part)
+            if wanted and all(map(held.__contains__, wanted)):
+                if cover.only is None:  # the others stay, whoever asks for them
+                    for part in wanted:
+                        held.move_to_end(part)
                 return True
         return False
 
