@@ -9,7 +9,7 @@ event twice is one event.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -67,6 +67,7 @@ __all__ = [
     "pending_orders",
     "unresolved_orders",
     "waiting_exits",
+    "with_pending",
 ]
 
 _ORDERS = "orders"
@@ -115,6 +116,12 @@ async def pending_orders(view: StoreView, broker_id: str) -> list[Order]:
     """Return every order of an account that is not final: initialized, held or open."""
     rows = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
     return [order_of(row) for row in rows]
+
+
+async def with_pending(view: StoreView, broker_ids: Collection[str]) -> set[str]:
+    """Return which of these accounts have an order that is not final."""
+    where = {"broker_id": {"$in": [*broker_ids]}, "state": {"$in": PENDING}}
+    return {row["broker_id"] for row in await view.find(_ORDERS, where)}
 
 
 async def count_unknown(view: StoreView, broker_ids: Iterable[str]) -> int:

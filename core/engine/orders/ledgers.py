@@ -5,6 +5,7 @@ Every function takes a view, so that a ledger moves in the transaction of what m
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from core.ports.store import Change, Document, StoreView
 
 __all__ = [
     "held_ledgers",
+    "holders",
     "ledger_at",
     "ledger_of",
     "ledger_row",
@@ -44,6 +46,12 @@ async def held_ledgers(view: StoreView) -> dict[str, list[Ledger]]:
         if ledger.quantity:
             found.setdefault(ledger.broker_id, []).append(ledger)
     return found
+
+
+async def holders(view: StoreView, broker_ids: Collection[str]) -> set[str]:
+    """Return on which of these accounts a strategy holds something."""
+    rows = await view.find(_LEDGERS, {"broker_id": {"$in": [*broker_ids]}})
+    return {row["broker_id"] for row in rows if row["quantity"]}
 
 
 async def ledger_at(view: StoreView, key: str) -> Ledger | None:

@@ -18,10 +18,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from core.domain.limits import MONEY, LimitKind, Limits
 from core.engine.orders.gate import touch_gate, touch_gates
+from core.engine.remembered import Remembered
 from core.ports.store import Change, Document, StoreView
 
 __all__ = [
@@ -114,12 +116,10 @@ def _number(kind: LimitKind, row: Document) -> Any:
     return Decimal(value) if value is not None and kind in MONEY else value
 
 
-def _stored(scope: str, row: Document | None) -> StoredLimits:
-    if row is None:
-        return StoredLimits(scope)
+def _read(row: Document) -> StoredLimits:
     tripped, proved = row.get("tripped"), row.get("proved")
     return StoredLimits(
-        scope,
+        row["_id"],
         Limits(**{kind.value: _number(kind, row) for kind in LimitKind}),
         row.get("version", 0),
         row.get("changed_at"),
@@ -132,14 +132,21 @@ def _stored(scope: str, row: Document | None) -> StoredLimits:
     )
 
 
+limits_of: Remembered[StoredLimits] = Remembered(_read)
+"""Returns the limits of a document."""
+
+_unset = lru_cache(maxsize=1024)(StoredLimits)
+
+
 async def limits_at(view: StoreView, scope: str) -> StoredLimits:
     """Return a scope's limits as they stand; one that was never set has none."""
-    return _stored(scope, await view.get(_LIMITS, scope))
+    row = await view.get(_LIMITS, scope)
+    return _unset(scope) if row is None else limits_of(row)
 
 
 async def all_limits(view: StoreView) -> dict[str, StoredLimits]:
     """Return every scope that has a document."""
-    return {row["_id"]: _stored(row["_id"], row) for row in await view.find(_LIMITS, {})}
+    return {row["_id"]: limits_of(row) for row in await view.find(_LIMITS, {})}
 
 
 async def set_limit(

@@ -92,6 +92,8 @@ class RunPlan:
         is_known_day: Whether the calendar knows that the exchange trades (K04).
         clock_offset: How far the brokers' clocks are certainly ahead of this computer's.
         doubts: Why the price of an instrument is not believed, for those that are not entered.
+        day: The trading day of the slot.
+        fresh_for: How old a signal may be to enter.
     """
 
     request: RunRequest
@@ -101,21 +103,18 @@ class RunPlan:
     is_known_day: bool = True
     clock_offset: timedelta = timedelta(0)
     doubts: Mapping[InstrumentId, str] = field(default_factory=dict)
+    day: str = field(init=False)
+    fresh_for: timedelta = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Once a run: they are asked for several times for each account.
+        object.__setattr__(self, "day", trading_day(self.request.slot_at))
+        object.__setattr__(self, "fresh_for", timedelta(minutes=self.every_minutes))
 
     def is_fresh(self, target: Target) -> bool:
         """Whether an entry may be decided on a target at all."""
         age = self.request.slot_at - target.signal_at
         return bool(target.direction) and age < self.fresh_for
-
-    @property
-    def fresh_for(self) -> timedelta:
-        """How old a signal may be to enter."""
-        return timedelta(minutes=self.every_minutes)
-
-    @property
-    def day(self) -> str:
-        """The trading day of the slot."""
-        return trading_day(self.request.slot_at)
 
     def facts(
         self,

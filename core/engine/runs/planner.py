@@ -45,6 +45,7 @@ from core.engine.runs.run_orders import (
     born_entries,
     born_exits,
     free_lanes,
+    idle_lanes,
     usable_lanes,
 )
 from core.engine.stored_settings import read_setting
@@ -92,8 +93,8 @@ class Planner:
         ``pauses`` others go on meanwhile, so that what was read can have changed at the end.
         """
         draft = _Draft()
-        lanes = usable_lanes(lanes, [account for account, _ in accounts])
-        free = await free_lanes(view, lanes)
+        idle = await idle_lanes(view, usable_lanes(lanes, [account for account, _ in accounts]))
+        free = await free_lanes(view, idle)
         async for account, assignment in _some_at_a_time(accounts, pauses=pauses):
             known, broker_id = instruments[account.broker_id], account.broker_id
             closing: list[ReducedLedger] = []
@@ -110,7 +111,7 @@ class Planner:
                     draft,
                 )
             draft.is_changed |= bool(closing)
-            lane = lanes.get(broker_id)
+            lane = idle.get(broker_id)
             draft.exits += await born_exits(view, self._gateway, lane, broker_id, closing)
         is_signal = await self._write_run(view, plan, decided, accounts, draft)
         return WrittenRun(draft.entries, draft.exits, is_signal)
@@ -133,9 +134,8 @@ class Planner:
         """
         known = listed.get(target.instrument)
         current, asked = await self._account_state(
-            view, plan, target, assignment, account, prices, known, draft.entries
+            view, plan, target, assignment, account, prices, listed, draft.entries
         )
-        current = replace(current, has_list=bool(listed))
         leg = plan_leg(
             target,
             assignment,
@@ -280,9 +280,10 @@ class Planner:
         assignment: AssignmentView,
         account: Account,
         prices: Mapping[InstrumentId, Decimal],
-        instrument: Instrument | None,
+        listed: Mapping[InstrumentId, Instrument],
         planned: Sequence[Order],
     ) -> tuple[AccountState, _EntryAnswer]:
+        instrument = listed.get(target.instrument)
         key = ledger_key(
             assignment.strategy, account.broker_id, target.instrument, assignment.product
         )
@@ -309,12 +310,6 @@ class Planner:
             bounds=bounds,
         )
         asked = _EntryAnswer(facts, bounds.version, largest_order(instrument, orders))
-        own = await read_setting(view, f"capital|{account.broker_id}")
-        capital = (
-            Decimal(str(own["value"]))
-            if own
-            else await capital_of_day(view, account.broker_id, plan.day)
-        )
         state = AccountState(
             held=held,
             wanted=wanted or 0,
@@ -325,11 +320,12 @@ class Planner:
                 for o in mine
             ),
             why_not=asked.why_not,
-            capital=capital,
+            capital=await _capital(view, account.broker_id, plan.day),
             price=price,
             instrument=instrument,
             largest_order=asked.largest_order,
             is_acted_on=acted_on is not None and target.signal_at <= acted_on,
+            has_list=bool(listed),
         )
         return state, asked
 
@@ -360,6 +356,12 @@ class Planner:
             address=self._proof_address(assignment.broker_id),
             planned=planned,
         )
+
+
+async def _capital(view: StoreView, broker_id: str, day: str) -> Decimal | None:
+    """Return what an account's entries are sized by: what its user has set, or the day's funds."""
+    own = await read_setting(view, f"capital|{broker_id}")
+    return Decimal(str(own["value"])) if own else await capital_of_day(view, broker_id, day)
 
 
 def _wanted(goal: Goal | None, held: int, day: str) -> int | None:
