@@ -8,12 +8,13 @@ to it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import threading
 from collections.abc import Iterator
 
-__all__ = ["built_to_stay", "collect_all", "collect_less", "let_go", "set_aside"]
+__all__ = ["built_to_stay", "collect_all", "collect_later", "collect_less", "let_go", "set_aside"]
 
 _MANY = 20_000
 _YOUNG = 5_000
@@ -36,6 +37,25 @@ def built_to_stay() -> Iterator[None]:
             _building -= 1
             if not _building:
                 gc.enable()
+
+
+def collect_later(seconds: float) -> None:
+    """Collect no garbage for a moment: a slot's orders would wait for it.
+
+    A young collection takes some milliseconds, and each slot of fifty accounts had two of them. Of
+    a large fleet so much is there afterwards that looking at it would stop the loop: it is set aside
+    (``collect_all``).
+    """
+    gc.disable()
+    asyncio.get_running_loop().call_later(seconds, _catch_up)
+
+
+def _catch_up() -> None:
+    with _lock:
+        if gc.get_count()[0] >= _MANY:
+            gc.freeze()
+        if not _building:
+            gc.enable()
 
 
 def set_aside(count: int) -> None:

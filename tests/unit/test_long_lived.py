@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from core.long_lived import built_to_stay, collect_all, collect_less, let_go, set_aside
+from core.long_lived import (
+    built_to_stay,
+    collect_all,
+    collect_later,
+    collect_less,
+    let_go,
+    set_aside,
+)
+from tests.fakes.stream_server import until
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +42,29 @@ def test_nothing_is_collected_while_it_is_built() -> None:
     with pytest.raises(ValueError, match="odd"), built_to_stay():
         raise ValueError("odd")
     assert gc.isenabled()
+
+
+async def test_nothing_is_collected_for_a_moment_and_then_again() -> None:
+    """Nor while something is built that is ready only after it."""
+    collect_later(0.0)
+    assert not gc.isenabled()
+    await until(gc.isenabled)
+    with built_to_stay():
+        collect_later(0.0)
+        caught_up = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.0, caught_up.set)  # after the other
+        await caught_up.wait()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+async def test_much_that_is_new_after_a_moment_is_set_aside_unseen() -> None:
+    """Looking at what a large fleet's slot has left would stop the loop."""
+    before = gc.get_freeze_count()
+    collect_later(0.0)
+    kept = [[number] for number in range(25_000)]
+    await until(gc.isenabled)
+    assert gc.get_freeze_count() >= before + len(kept)
 
 
 def test_much_is_set_aside_and_little_is_not() -> None:

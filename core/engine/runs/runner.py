@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import logging
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -52,6 +53,7 @@ from core.engine.runs.settings import StrategySettings
 from core.engine.runs.symbols import Symbols
 from core.errors import AlreadyDone, BrokerReadError, StoreError
 from core.ports.calendar import Calendar
+from core.long_lived import collect_later
 from core.ports.clock import Clock, clock_offset
 from core.ports.store import Store, StoreView
 
@@ -60,6 +62,8 @@ __all__ = ["Runner"]
 _log = logging.getLogger(__name__)
 _RUNS_WITH_LANES = 2
 _LATE_LIST_S = 1.0
+_SLOT_S = 0.3
+"""In which a run is committed and its orders are answered, as a rule."""
 
 
 class Runner:
@@ -279,6 +283,7 @@ class Runner:
         decided: Decided,
         parameters: Mapping[str, ParameterValue],
     ) -> str:
+        collect_later(_SLOT_S)
         accounts = await self._assigned(strategy.name, request.only)
         # All that needs a request or a file is read before the transaction, which may run again.
         brokers = {account.broker for account, _ in accounts}
@@ -348,8 +353,11 @@ class Runner:
             for lane in lanes.values():
                 lane.leave()
             raise
+        leaving: defaultdict[str, list[Order]] = defaultdict(list)
+        for order in born.values():
+            leaving[order.broker_id].append(order)
         for broker_id, lane in lanes.items():
-            lane.send([one for one in born.values() if one.broker_id == broker_id])
+            lane.send(leaving[broker_id])
         return written
 
     async def _take_lanes(

@@ -99,10 +99,17 @@ class AccountLane:
         self._ended()
 
     async def _send_all(self, orders: Sequence[Order]) -> None:
-        sending = [self._entries.send_born(self._client, order) for order in orders]
+        if len(orders) == 1:  # nearly always: no task of its own
+            await self._send(orders[0])
+            return
+        sending = map(self._send, orders)
         for result in await asyncio.gather(*sending, return_exceptions=True):
-            if isinstance(result, StoreError):
-                # What came of the order is not written down: it is looked up as after a crash.
-                _log.warning("an answer could not be written down: %s", result)
-            elif isinstance(result, Exception):
+            if isinstance(result, BaseException):
                 raise result
+
+    async def _send(self, order: Order) -> None:
+        try:
+            await self._entries.send_born(self._client, order)
+        except StoreError as error:
+            # What came of the order is not written down: it is looked up as after a crash.
+            _log.warning("an answer could not be written down: %s", error)
