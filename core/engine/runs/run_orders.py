@@ -99,7 +99,7 @@ async def idle_lanes(view: StoreView, lanes: Mapping[str, Lane]) -> dict[str, La
 
 
 async def free_lanes(view: StoreView, idle: Mapping[str, Lane]) -> dict[str, Lane]:
-    """Return the lanes of those that hold nothing either: there is no exit or stop to send first."""
+    """Return those that hold nothing either: no exit and no stop is to be sent first."""
     return _without(idle, await holders(view, idle))
 
 

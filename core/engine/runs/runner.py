@@ -52,8 +52,8 @@ from core.engine.runs.run_orders import WrittenRun, closes
 from core.engine.runs.settings import StrategySettings
 from core.engine.runs.symbols import Symbols
 from core.errors import AlreadyDone, BrokerReadError, StoreError
-from core.ports.calendar import Calendar
 from core.long_lived import collect_later
+from core.ports.calendar import Calendar
 from core.ports.clock import Clock, clock_offset
 from core.ports.store import Store, StoreView
 
