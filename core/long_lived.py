@@ -42,9 +42,9 @@ def built_to_stay() -> Iterator[None]:
 def collect_later(seconds: float) -> None:
     """Collect no garbage for a moment: a slot's orders would wait for it.
 
-    A young collection takes some milliseconds, and each slot of fifty accounts had two of them. Of
-    a large fleet so much is there afterwards that looking at it would stop the loop: it is set aside
-    (``collect_all``).
+    A young collection takes some milliseconds, and each slot of fifty accounts had two of them. A
+    large fleet's slot leaves so much that looking at it would stop the loop: it is set aside, until
+    ``collect_all``.
     """
     gc.disable()
     asyncio.get_running_loop().call_later(seconds, _catch_up)
