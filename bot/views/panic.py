@@ -37,6 +37,7 @@ __all__ = [
 HOLDINGS = "h"
 """The argument of the button that chooses holdings too."""
 _SHOWN = 5
+_NAMED = 6
 _IN_FULL = 8
 _DETAIL = 160
 _OUTCOMES = 3200
@@ -238,10 +239,13 @@ def _way(line: Line, account: Account | None, *, is_running: bool) -> str:
 def stop_question(view: PanicView) -> str:
     """Return what ending a panic early leaves behind."""
     counts = view.panic.counts
+    names = [bold(_label(view, line.broker_id)) for line in view.panic.lines if not line.is_flat]
+    rest = [plural(len(names) - _NAMED, "more account")] if len(names) > _NAMED else []
+    where = f" on {' and '.join([*names[:_NAMED], *rest])}" if names else ""
     return join(
         bold("Stop trying to close what is left?"),
         f"{counts.flat} of {counts.accounts} accounts are flat; left are "
-        f"{plural(counts.positions, 'position')} and {plural(counts.orders, 'order')}.",
+        f"{plural(counts.positions, 'position')} and {plural(counts.orders, 'order')}{where}.",
         "Nothing more is cancelled or closed. What strategies still hold is theirs again, with the "
         "stop it had. The accounts stay as they are: exit only.",
     )

@@ -149,6 +149,19 @@ def test_a_panic_that_was_ended_names_what_is_open_and_unprotected() -> None:
     assert "1 of 2 accounts are flat" in plain(stop_question(view))
 
 
+@pytest.mark.row("G3")
+def test_the_question_before_a_panic_ends_names_what_stays_open() -> None:
+    """By account; of many the first ones."""
+    view = a_view(Line(MAIN.broker_id, is_flat=True), Line(OTHER.broker_id, 1, 2))
+    text = plain(stop_question(view))
+    assert "1 of 2 accounts are flat; left are 2 positions and 1 order on Fyers - Two." in text
+    assert "Zerodha - Main" not in text
+    ids = [f"zerodha_{number:06d}" for number in range(9)]
+    accounts = {one: an_account(one, display_name=f"Member {one[-1]}") for one in ids}
+    text = plain(stop_question(a_view(*(Line(one, 1) for one in ids), accounts=accounts)))
+    assert "Member 0" in text and "Member 8" not in text and "and 3 more accounts." in text
+
+
 def test_the_end_of_a_panic_on_fifty_accounts_is_one_message() -> None:
     """Those that need a look in full and first, the others in a line each; Telegram takes it."""
     ids = [f"zerodha_{number:06d}" for number in range(50)]
