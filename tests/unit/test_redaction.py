@@ -34,6 +34,7 @@ def written(redactor: Redactor, message: str, *arguments: object, exc_info: Any 
         (f"the key is {KNOWN}.", "the key is ***."),
         (f"GET https://api.telegram.org/bot{TOKEN}/getMe", "/getMe"),
         (f"bot{TOKEN.replace(':', '%3A')} asks", "asks"),
+        (f"the token {TOKEN} was refused", "was refused"),
         ("access_token=canary&x=1", "x=1"),
         ("{'access_token': 'canary', 'user_id': 'AB1234'}", "AB1234"),
         ('{"access_token": "canary", "user_id": "AB1234"}', "AB1234"),

@@ -185,6 +185,7 @@ async def test_a_restart_in_mid_wizard_loses_nothing(world: World, step: str):
     assert await secret_of(world) == SECRET
 
 
+@pytest.mark.row("G2")
 @pytest.mark.invariant("I12")
 async def test_the_store_never_holds_a_typed_secret_in_plain(world: World):
     """Neither the wizard's row nor the inbox has the secret's text, handled or not."""
@@ -197,6 +198,7 @@ async def test_the_store_never_holds_a_typed_secret_in_plain(world: World):
     assert {row["payload"] for row in await world.rows("inbox")} == {""}
 
 
+@pytest.mark.row("G2")
 @pytest.mark.invariant("I12")
 async def test_a_secret_is_sealed_while_its_update_waits(world: World):
     """The inbox holds what was typed until it is handled: encrypted."""

@@ -97,8 +97,9 @@ def test_a_running_vault_goes_on_while_a_key_is_added(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
     assert running.open(rotating.seal(SECRET)) == SECRET
     assert running.open(old) == SECRET
-    newest = (tmp_path / KEY_FILE).read_text().split()[0]
+    newest, *before = (tmp_path / KEY_FILE).read_text().split()
     assert FernetVault([newest]).open(running.seal(SECRET)) == SECRET
+    assert FernetVault(before).open(old) == SECRET
 
 
 def _emptied(file: Path) -> None:

@@ -37,8 +37,8 @@ def test_secrets_of_the_settings_are_masked(capsys: pytest.CaptureFixture[str]) 
 def test_libraries_that_write_addresses_and_updates_are_quiet(level: str) -> None:
     """They would write whole addresses, with their tokens, and what users typed."""
     set_up_log(load_settings(environment={"SAARTHI_LOG": level}))
-    _quiet_library_logs()
     for name in ("httpx", "httpcore.connection", "urllib3.connectionpool", "aiohttp.access"):
         assert not logging.getLogger(name).isEnabledFor(logging.INFO), name
+    _quiet_library_logs()
     assert not logging.getLogger("telegram.ext").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("telegram.request").isEnabledFor(logging.ERROR)

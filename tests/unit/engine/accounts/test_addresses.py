@@ -193,6 +193,16 @@ async def test_new_way_is_judged_in_the_same_commit(house: House) -> None:
     assert await house.entry(account) == ""
 
 
+async def test_address_that_stood_there_before_has_no_new_date(house: House) -> None:
+    """A broker takes one change a week: only what was changed now begins another."""
+    account = await house.engine.connect()
+    assert (await registered(house, account)).registered_at is None
+    changed = (await registered(house, account, is_change=True)).registered_at
+    assert changed == house.engine.clock.now()
+    await house.tick(60.0)
+    assert (await registered(house, account)).registered_at == changed
+
+
 async def test_look_at_a_way_that_was_left_meanwhile_says_nothing(house: House) -> None:
     """What was seen of the old way is not held against the new one."""
     account = await registered(house, await house.engine.connect())
