@@ -3,8 +3,8 @@
 A clock is written ``SIM@WALL*SPEED``: market time was ``SIM`` when real time was ``WALL`` and runs
 ``SPEED`` times as fast. Both times are ISO 8601; without a zone they are IST. ``@WALL`` may be left
 out (the anchor is then the start of the process) and so may ``*SPEED`` (1). Because the anchor is
-written out, the clock goes on over a restart. ``step`` moves it forward; the sum of the steps is
-kept by the caller in the sandbox's state.
+written out, the clock goes on over a restart. ``step`` moves it forward, and may let it stand there
+for a while; the sum of the steps is kept by the caller in the sandbox's state.
 
 Only market time runs on this clock. Deadlines, rates and code lifetimes stay on real time.
 """
@@ -87,13 +87,25 @@ class MarketClock:
     Args:
         spec: The anchor and speed; market time equals real time when None.
         stepped: What earlier steps moved it by.
+        stands_until: Real time (seconds since the epoch) until which market time stands still.
     """
 
-    def __init__(self, spec: ClockSpec | None = None, stepped: timedelta = timedelta()) -> None:
+    def __init__(
+        self,
+        spec: ClockSpec | None = None,
+        stepped: timedelta = timedelta(),
+        stands_until: float = 0.0,
+    ) -> None:
         start = datetime.fromtimestamp(real_now(), IST)
         self.is_simulated = spec is not None
         self.spec = spec or ClockSpec(start, start)
         self.stepped = stepped
+        self.stands_until = stands_until
+
+    @property
+    def stands_s(self) -> float:
+        """Real seconds for which market time still stands."""
+        return max(0.0, self.stands_until - real_now())
 
     @property
     def speed(self) -> float:
@@ -102,11 +114,21 @@ class MarketClock:
 
     def now(self) -> datetime:
         """Return market time, IST aware."""
-        elapsed = real_now() - self.spec.wall.timestamp()
-        return self.spec.sim + timedelta(seconds=elapsed * self.spec.speed) + self.stepped
+        return self._unstepped() + self.stepped
 
-    def step(self, *, to: str | None = None, by: float | None = None) -> datetime:
+    def _unstepped(self) -> datetime:
+        elapsed = max(real_now(), self.stands_until) - self.spec.wall.timestamp()
+        return self.spec.sim + timedelta(seconds=elapsed * self.spec.speed)
+
+    def step(
+        self, *, to: str | None = None, by: float | None = None, stands_s: float = 0.0
+    ) -> datetime:
         """Move the clock forward, to an ISO time or by market seconds, and return the new time.
+
+        Args:
+            to: The new market time.
+            by: Market seconds.
+            stands_s: Real seconds for which it stands there before it goes on at its speed.
 
         Raises:
             ClockError: Neither or both are given, or the step leads back in time.
@@ -117,7 +139,8 @@ class MarketClock:
         delta = _aware(to) - now if to is not None else timedelta(seconds=float(by or 0))
         if delta < timedelta():
             raise ClockError("the market clock only steps forward")
-        self.stepped += delta
+        self.stands_until = real_now() + stands_s if stands_s > 0 else 0.0
+        self.stepped = now + delta - self._unstepped()
         return now + delta
 
     def anchored(self) -> ClockSpec:

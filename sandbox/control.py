@@ -219,19 +219,21 @@ class Control:
         return web.json_response({"dropped": dropped})
 
     async def clock(self, request: web.Request) -> web.Response:
-        """Step the market clock."""
+        """Step the market clock, and let it stand there for some seconds."""
         data = await json_body(request)
-        by = data.get("by")
+        by, stands_s = data.get("by"), data.get("stands_s", 0)
         if by is not None and not isinstance(by, int | float):
             raise web.HTTPBadRequest(text="by must be a number of seconds")
-        self._world.step(to=data.get("to"), by=by)
+        if not isinstance(stands_s, int | float):
+            raise web.HTTPBadRequest(text="stands_s must be a number of real seconds")
+        self._world.step(to=data.get("to"), by=by, stands_s=stands_s)
         return await self.read_clock(request)
 
     async def read_clock(self, _request: web.Request) -> web.Response:
         """Return market time, and the clock as another process can follow it."""
         clock = self._world.clock
         body = {"now": clock.now().isoformat(), "clock": clock.anchored().format()}
-        return web.json_response(body)
+        return web.json_response(body | {"stands_s": clock.stands_s})
 
     async def settings(self, _request: web.Request) -> web.Response:
         """List the settings."""

@@ -56,11 +56,14 @@ class World:
     reset_hooks: list[Callable[[], None]] = field(default_factory=list)
     clock_hooks: list[Callable[[], None]] = field(default_factory=list)
 
-    def step(self, *, to: str | None = None, by: float | None = None) -> None:
-        """Step the market clock and let happen what happens on the way."""
+    def step(
+        self, *, to: str | None = None, by: float | None = None, stands_s: float = 0.0
+    ) -> None:
+        """Step the market clock and let happen what happens on the way; it may stand there."""
         self.exchange.advance()
-        self.clock.step(to=to, by=by)
+        self.clock.step(to=to, by=by, stands_s=stands_s)
         self.state.put("clock", "stepped", self.clock.stepped.total_seconds())
+        self.state.put("clock", "stands_until", self.clock.stands_until)
         self.exchange.advance()
         for hook in self.clock_hooks:
             hook()
@@ -95,7 +98,7 @@ class World:
         self.sockets.drop()
         self.ledger.clear()
         self.faults.remove()
-        self.clock.stepped = timedelta()
+        self.clock.stepped, self.clock.stands_until = timedelta(), 0.0
         _keep_anchor(self.state, self.clock.spec)
         self.accounts.load()
         self.market.load()
@@ -130,9 +133,10 @@ def _clock(state: State, text: str | None) -> MarketClock:
             asked = old
     if asked is not None and kept and parse_clock(kept) != asked:
         state.put("clock", "stepped", 0.0)
+        state.put("clock", "stands_until", 0.0)
     stepped = timedelta(seconds=float(state.get("clock", "stepped") or 0.0))
     spec = asked or (parse_clock(kept) if kept else None)
-    clock = MarketClock(spec, stepped)
+    clock = MarketClock(spec, stepped, float(state.get("clock", "stands_until") or 0.0))
     _keep_anchor(state, clock.spec)
     return clock
 

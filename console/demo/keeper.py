@@ -26,6 +26,9 @@ _LOOK_S = 0.1
 _STOP_S = 6.0
 _ENDS = 5
 _WITHIN_S = 120.0
+_STANDS_S = 3.0
+_TIMES_LONGER = 2.0
+_OF_STANDING = 0.8
 
 
 class Keeper:
@@ -38,10 +41,18 @@ class Keeper:
         tell: Is told what happens to the controller: in a few words, empty when all is well, and
             in a sentence.
         revives: Whether one that has ended is started again; if not, that ends the demo.
+        stands_s: How long a clock that is moved ahead stands at least: the time of a start.
     """
 
     def __init__(
-        self, stage: Stage, ports: Ports, http: httpx.AsyncClient, tell: Tell, *, revives: bool
+        self,
+        stage: Stage,
+        ports: Ports,
+        http: httpx.AsyncClient,
+        tell: Tell,
+        *,
+        revives: bool,
+        stands_s: float = _STANDS_S,
     ) -> None:
         self._stage = stage
         self._ports = ports
@@ -53,37 +64,44 @@ class Keeper:
         self._ready = asyncio.Condition()
         self._ready_pid: int | None = None
         self._ends: deque[float] = deque(maxlen=_ENDS)
+        self._stands_s = stands_s
 
     @property
     def pid(self) -> int | None:
         """The process id of the controller that runs, if one does."""
         return None if self._child is None or self._child.has_ended else self._child.pid
 
-    async def start(self) -> None:
+    async def start(self, within_s: float = _START_S) -> None:
         """Start the controller, and wait until it says that it is healthy.
+
+        Args:
+            within_s: How long that may take.
 
         Raises:
             ChildEnded: It ended instead.
             DemoFailed: It took too long.
         """
+        begun = asyncio.get_running_loop().time()
         environment = self._stage.controller_environment(self._ports)
         log = self._stage.log("controller")
         self._child = child = await Child.start(
             "the controller", ["console", "run"], environment, log
         )
         try:
-            async with asyncio.timeout(_START_S), httpx.AsyncClient(trust_env=False) as http:
+            async with asyncio.timeout(within_s), httpx.AsyncClient(trust_env=False) as http:
                 while not await _is_healthy(http, self._stage):
                     if child.has_ended:
                         raise child.end_reason()
                     await asyncio.sleep(_LOOK_S)
+            took_s = asyncio.get_running_loop().time() - begun
+            self._stands_s = max(self._stands_s, took_s * _TIMES_LONGER)
             async with self._ready:
                 self._ready_pid = child.pid
                 self._ready.notify_all()
         except TimeoutError:
             last = child.last_line()
             raise DemoFailed(
-                f"the controller was not ready within {_START_S:g} s: {last}"
+                f"the controller was not ready within {within_s:g} s: {last}"
             ) from None
 
     async def stop(self) -> None:
@@ -133,6 +151,9 @@ class Keeper:
     async def move_to(self, market: datetime) -> None:
         """Move market time ahead while the controller is stopped: it follows the clock it is given.
 
+        Market time stands there until the controller is back, for twice as long as a start took.
+        When that is too short, the start is given up for another while the clock still stands.
+
         Raises:
             DemoFailed: It did not come back.
         """
@@ -142,11 +163,28 @@ class Keeper:
                 f"The clock moves ahead to {market:%d %b %H:%M}; the controller restarts.",
             )
             await self.stop()
-            answer = await self._http.post("/clock", json={"to": market.isoformat()})
-            answer.raise_for_status()
-            self._stage.follow(answer.json()["clock"])
-            await self.start()
+            stands_s = self._stands_s
+            await self._stand(stands_s, to=market.isoformat())
+            while stands_s < _START_S:
+                try:
+                    await self.start(self._stage.clock_stands_s * _OF_STANDING)
+                    break
+                except ChildEnded:
+                    raise
+                except DemoFailed:
+                    stands_s *= 2
+                    await self._stand(stands_s, by=0)
+                    await self.stop()
+            else:
+                await self.start()
+            await asyncio.sleep(self._stage.clock_stands_s)
             await self._tell("", "The controller is back.")
+
+    async def _stand(self, stands_s: float, **step: object) -> None:
+        """Step the sandbox's clock, let it stand, and have the next controller follow it."""
+        answer = await self._http.post("/clock", json={**step, "stands_s": stands_s})
+        told = answer.raise_for_status().json()
+        self._stage.follow(told["clock"], told["stands_s"])
 
 
 async def _is_healthy(http: httpx.AsyncClient, stage: Stage) -> bool:

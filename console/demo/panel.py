@@ -73,15 +73,13 @@ class Panel:
         self._events = events
         self._keeper = keeper
         self._stage = stage
-        self._is_connected = False
-        self._is_quick = False
         self._card: int | None = None
         self._job: asyncio.Task[None] | None = None
         self._jobs: dict[str, tuple[str, Action]] = {
             "connect": ("Hands off for a few seconds: I type and log in for you.", self._connect),
             "quick": ("Hands off for a few seconds: I set the strategy up for you.", self._quick),
             "kill": ("Saarthi is killed; its keeper starts it again.", self._kill),
-            "skip": ("The clock moves ahead; Saarthi restarts.", self._skip),
+            "skip": ("The clock moves ahead; Saarthi restarts meanwhile.", self._skip),
         }
         self._menus: dict[str, Callable[[str], Awaitable[tuple[str, list[Row]]]]] = {
             "price": self._ask_symbol,
@@ -99,11 +97,23 @@ class Panel:
         """Serve the chat; a sandbox that is gone ends the demo with a reason of its own."""
         with contextlib.suppress(httpx.HTTPError):
             await self._guest.join(self._http, "demo", "Make something happen in this demo")
+            await self._take_up()
         async with asyncio.TaskGroup() as group:
             while True:
                 for update in await self._guest.updates():
                     with contextlib.suppress(httpx.HTTPError):
                         await self._take(update, group)
+
+    async def _take_up(self) -> None:
+        """Show the card as the newest message of a demo that was kept and goes on."""
+        where = {"chat_id": str(CHAT)}
+        told = (await self._http.get("/telegram/transcript", params=where)).raise_for_status()
+        for message in told.json()["messages"]:
+            if message.get("guest") and not message["deleted"]:
+                self._card = int(message["id"])
+                await self._drop()
+                now = self._stage.clock.now()
+                await self._show(f"The demo goes on: it is {now:%a %d %b, %H:%M}. {_GO_ON}")
 
     # Reading the chat
 
@@ -163,10 +173,10 @@ class Panel:
 
     async def _show(self, note: str = "") -> None:
         """Show the card: what was done, and what can be."""
-        connected = bool(await self._events.connected())
-        has_begun = connected or self._is_quick
+        connected = len(await self._events.connected())
+        has_begun = connected or self._stage.is_quick
         intro = _IS_REAL + (_GO_ON if has_begun else _BEGIN)
-        await self._put(escape(note) or intro, self._home(is_at_brokers=connected))
+        await self._put(escape(note) or intro, self._home(connected))
 
     async def _put(self, text: str, rows: Sequence[Row]) -> None:
         self._card = await self._guest.show(CHAT, text, rows, self._card)
@@ -177,16 +187,16 @@ class Panel:
             await self._guest.call("deleteMessage", chat_id=CHAT, message_id=self._card)
             self._card = None
 
-    def _home(self, *, is_at_brokers: bool) -> list[Row]:
+    def _home(self, connected: int) -> list[Row]:
         """Return the buttons of what would have an effect: without an account no broker has one."""
         rows: list[Row] = []
-        if not self._is_connected:
+        if connected < len(self._events.actors):
             rows.append([button("🔗 Connect the two accounts for me", "connect", "primary")])
-        if not self._is_quick:
-            label = "Set up a quick strategy for me" if is_at_brokers else "Trade on paper for me"
+        if not self._stage.is_quick:
+            label = "Set up a quick strategy for me" if connected else "Trade on paper for me"
             rows.append([button(f"⚡ {label}", "quick", "primary")])
         kill = button("💥 Kill Saarthi", "kill")
-        if is_at_brokers:
+        if connected:
             rows += [
                 [button("📈 Move a price", "price"), button("🔑 End a login", "login")],
                 [button("🐢 Slow a broker", "slow"), kill],
@@ -212,14 +222,14 @@ class Panel:
 
     async def _connect(self, _rest: str) -> str:
         await connect(self._operator(), self._events.actors)
-        self._is_connected = True
         return "✅ Both accounts are connected, logged in and enabled. Next: a strategy."
 
     async def _quick(self, _rest: str) -> str:
         do = self._operator()
         await try_paper(do)
         is_asked = await ask_to_enable(do, await set_parameters(do, AT_ONCE))
-        self._is_quick = True
+        self._stage.is_quick = True
+        self._stage.save()
         ask = ' Its question above enables it: "Yes, enable it".' if is_asked else ""
         clock, is_at_brokers = self._stage.clock, bool(await self._events.connected())
         then = when_it_signals(clock.now(), clock.speed, is_at_brokers=is_at_brokers)
@@ -281,8 +291,9 @@ class Panel:
         return "✅ Saarthi was killed and is back, with all that it knew."
 
     async def _skip(self, rest: str) -> str:
-        await self._keeper.move_to(datetime.fromisoformat(rest))
-        return f"✅ It is {self._stage.clock.now():%H:%M} now."
+        asked = datetime.fromisoformat(rest)
+        await self._keeper.move_to(asked)
+        return f"✅ It is {max(asked, self._stage.clock.now()):%H:%M} now."
 
 
 def _percent(step: float) -> str:

@@ -42,6 +42,9 @@ _EVENING = time(15, 15)
 _SPEED = 10.0
 _SPEED_OF_AUTOPLAY = 30.0
 _FASTEST = 60.0
+# A clock has no way to stand, and each of its parts begins later than the one before.
+_CREEPING = 0.001
+_JUST_BEFORE = timedelta(milliseconds=200)
 
 
 def _now() -> datetime:
@@ -70,12 +73,20 @@ class DemoClock:
         """The clock as it runs now, without what it was before."""
         return f"{self.sim.isoformat()}@{self.wall.isoformat()}*{self.speed:g}"
 
-    def moved_to(self, market: datetime, real: datetime) -> DemoClock:
-        """Return this clock, moved ahead so that market time is ``market`` at a real time."""
-        return DemoClock(market, real, self.speed, str(self))
+    def moved_to(self, market: datetime, real: datetime, until: datetime) -> DemoClock:
+        """Return this clock, moved ahead at ``real`` to stand just before ``market`` until then.
+
+        One that stands already stands on, however often this is asked.
+        """
+        if self.before and real < self.wall:
+            return replace(self, sim=market, wall=until)
+        creeping = DemoClock(market - _JUST_BEFORE, real, _CREEPING, str(self))
+        return DemoClock(market, until, self.speed, str(creeping))
 
     def market_at(self, real: datetime) -> datetime:
         """Return market time (IST) at a real time."""
+        if real < self.wall and self.before:
+            return DemoClock.parse(self.before).market_at(real)
         return (self.sim + (real - self.wall) * self.speed).astimezone(IST)
 
     def now(self) -> datetime:
@@ -133,16 +144,25 @@ class Ports:
 
 @dataclass(slots=True)
 class Stage:
-    """One demo's directory, clock and port; the clock is another one when it was moved ahead."""
+    """One demo's directory, clock and port; the clock is another one when it was moved ahead.
+
+    ``is_quick`` says that the demo's card has set up a strategy.
+    """
 
     directory: Path
     clock: DemoClock
     listen_port: int
+    is_quick: bool = False
 
     @property
     def public_url(self) -> str:
         """Where the controller's pages are."""
         return f"http://127.0.0.1:{self.listen_port}"
+
+    @property
+    def clock_stands_s(self) -> float:
+        """Real seconds for which a clock that was moved ahead still stands."""
+        return max(0.0, (self.clock.wall - _now()).total_seconds())
 
     def log(self, name: str) -> Path:
         """Return the log file of a child."""
@@ -192,10 +212,17 @@ class Stage:
             "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE": "yes",
         }
 
-    def follow(self, moved: str) -> None:
-        """Go on from now by the clock of the sandbox, ``SIM@WALL*SPEED``, which was moved ahead."""
+    def follow(self, moved: str, stands_s: float) -> None:
+        """Go on by the clock of the sandbox, which was moved ahead.
+
+        Args:
+            moved: That clock, ``SIM@WALL*SPEED``.
+            stands_s: Real seconds for which it stands before it goes on.
+        """
         real = _now()
-        self.clock = self.clock.moved_to(DemoClock.parse(moved).market_at(real), real)
+        until = real + timedelta(seconds=max(stands_s, 0.001))
+        market = DemoClock.parse(moved).market_at(until)
+        self.clock = self.clock.moved_to(market, real, until)
         self.save()
 
     def save(self) -> None:
@@ -204,6 +231,7 @@ class Stage:
             "clock": str(self.clock),
             "market_seen": self.clock.now().isoformat(),
             "listen_port": self.listen_port,
+            "is_quick": self.is_quick,
         }
         draft = self.directory / ".demo.json.new"
         draft.write_text(json.dumps(kept), encoding="utf-8")
@@ -219,7 +247,8 @@ def set_stage(directory: Path, options: DemoOptions) -> Stage:
     kept = _kept(directory / "demo.json")
     if kept and options.autoplay:
         raise DemoFailed(f"--autoplay starts from nothing, but {directory} holds a demo already.")
-    stage = Stage(directory, _clock(options, kept), _free_port(int(kept.get("listen_port") or 0)))
+    port = _free_port(int(kept.get("listen_port") or 0))
+    stage = Stage(directory, _clock(options, kept), port, bool(kept.get("is_quick")))
     stage.save()
     return stage
 

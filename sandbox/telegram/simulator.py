@@ -279,7 +279,7 @@ class Simulator:
         if self.clock is None:
             return None
         now, speed = self.clock.now().timestamp(), self.clock.speed
-        return {"now": now, "speed": speed, "note": self.note}
+        return {"now": now, "speed": speed, "stands_s": self.clock.stands_s, "note": self.note}
 
     def publish_market(self, note: str | None = None) -> None:
         """Tell every page that market time was stepped, or a new note for its banner."""

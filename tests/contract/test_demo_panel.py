@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from console.demo.events import Events, next_moments
 from console.demo.guest import Guest
 from console.demo.options import DemoOptions
 from console.demo.panel import Panel
-from console.demo.stage import set_stage
+from console.demo.stage import Stage, set_stage
 from core.domain.sessions import IST
 from tests.fakes.bot_api import BotClient, Telegram, serve_telegram
 
@@ -77,6 +77,19 @@ class Scene:
     bot: BotClient
     events: Happened
     controller: Controller
+    stage: Stage
+    http: httpx.AsyncClient
+
+    @asynccontextmanager
+    async def playing(self) -> AsyncIterator[None]:
+        """Run the card; a second time as after a restart of the demo."""
+        guest, controller = Guest(self.http), self.controller
+        panel = Panel(guest, self.http, self.events, controller, self.stage, answer_s=1.0)  # type: ignore[arg-type]
+        running = asyncio.get_running_loop().create_task(panel.run())
+        yield
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
 
     async def card(self, *words: str) -> dict[str, Any]:
         """Wait until the card holds the words, and return it."""
@@ -114,16 +127,12 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     ):
         bot = telegram.bot()
         await bot.ok("getMe")
-        scene = Scene(telegram, bot, Happened(), Controller())
-        panel = Panel(Guest(http), http, scene.events, scene.controller, stage, answer_s=1.0)  # type: ignore[arg-type]
-        running = asyncio.get_running_loop().create_task(panel.run())
-        async with asyncio.timeout(150):
-            while not [one for one in telegram.sim.bots.values() if one.host and one.commands]:
-                await asyncio.sleep(0.01)
-        yield scene
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+        scene = Scene(telegram, bot, Happened(), Controller(), stage, http)
+        async with scene.playing():
+            async with asyncio.timeout(150):
+                while not [one for one in telegram.sim.bots.values() if one.host and one.commands]:
+                    await asyncio.sleep(0.01)
+            yield scene
 
 
 def labels(card: dict[str, Any]) -> list[str]:
@@ -134,6 +143,7 @@ async def test_the_card_comes_after_the_greeting_and_on_demand(scene: Scene) -> 
     """START brings the product's greeting, then the card; ``/demo`` a new one, which only the demo hears.
 
     Nothing is connected: what would have no effect is not offered, for no broker has an account.
+    A demo that was kept and is started again shows the card anew, with what is still to be done.
     """
     scene.events.at_brokers = []
     await scene.telegram.say("/start")
@@ -155,6 +165,14 @@ async def test_the_card_comes_after_the_greeting_and_on_demand(scene: Scene) -> 
     assert (old["id"], labels(again)) == (card["id"], labels(card))
     heard = [one["message"]["text"] for one in await scene.bot.ok("getUpdates")]
     assert heard == ["/start"]
+
+    scene.events.at_brokers, scene.stage.is_quick = [ACTOR], True
+    async with scene.playing():
+        taken_up = await scene.card("The demo goes on: it is Fri 20 Nov, ")
+    assert taken_up["id"] > again["id"]
+    gone = await scene.until(lambda all_: next((m for m in all_ if m["id"] == again["id"]), None))
+    assert gone["deleted"]
+    assert labels(taken_up)[0] == "📈 Move a price"
 
 
 async def test_what_is_tapped_happens(scene: Scene) -> None:
@@ -178,6 +196,7 @@ async def test_what_is_tapped_happens(scene: Scene) -> None:
 
 async def test_what_does_not_work_is_said(scene: Scene) -> None:
     """Nobody answers ``/brokers`` here: the card says so and stays of use."""
+    scene.events.at_brokers = []
     await scene.telegram.say("/demo")
     card = await scene.card("The bot is the real one")
     await scene.tap(

@@ -6,8 +6,10 @@ let seenAt = 0;
 
 export const setMarket = (told) => { market = told; seenAt = Date.now() / 1000; };
 
-// What the page takes for now, in seconds: market time, or real time where there is none.
-export const now = () => market === null ? Date.now() / 1000 : market.now + (Date.now() / 1000 - seenAt) * market.speed;
+const sinceSeen = () => Date.now() / 1000 - seenAt;
+
+// What the page takes for now, in seconds: market time, or real time where there is none. A clock that was moved may stand for a while.
+export const now = () => market === null ? Date.now() / 1000 : market.now + Math.max(0, sinceSeen() - market.stands_s) * market.speed;
 
 const zone = () => (market === null ? {} : ZONE);
 
@@ -37,4 +39,4 @@ export const banner = () => {
 };
 
 // How long the banner's minute still lasts, in real milliseconds.
-export const untilNextMinute = () => market === null ? 60000 : Math.min(60000, ((60 - (now() % 60)) / market.speed) * 1000 + 20);
+export const untilNextMinute = () => market === null ? 60000 : Math.min(60000, (Math.max(0, market.stands_s - sinceSeen()) + (60 - (now() % 60)) / market.speed) * 1000 + 20);

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,18 +16,19 @@ from console.demo import keeper as module
 from console.demo.child import ChildEnded
 from console.demo.keeper import Keeper
 from console.demo.options import DemoOptions
-from console.demo.stage import Ports, Stage, set_stage
+from console.demo.stage import DemoClock, Ports, Stage, set_stage
+from core.adapters.clock import clock_from_setting
 
 pytestmark = pytest.mark.row("F1")
 
 PORTS = Ports.parse('{"control": 1, "kite": 2, "fyers": 3, "telegram": 4}')
-MOVED = "2026-11-20T14:55:00+05:30"
 
 
 class Program:
-    """A controller without a process."""
+    """A controller without a process; those that are slow are never ready."""
 
     started: list[Program]
+    slow: frozenset[int]
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
@@ -50,6 +54,9 @@ class Program:
     async def stop(self, _within_s: float) -> None:
         self.kill()
 
+    def last_line(self) -> str:
+        return ""
+
 
 class World:
     """A keeper whose programs are ready at once, and what it says."""
@@ -61,25 +68,30 @@ class World:
         self.http = httpx.AsyncClient(
             transport=httpx.MockTransport(self._clock), base_url="http://sandbox"
         )
-        self.keeper = Keeper(stage, PORTS, self.http, self._tell, revives=revives)
+        self.asked: list[dict[str, Any]] = []
+        self.clock = ""
+        self.keeper = Keeper(stage, PORTS, self.http, self._tell, revives=revives, stands_s=0.2)
 
     async def _tell(self, note: str, sentence: str) -> None:
         async with self.heard:
             self.said.append((note, sentence))
             self.heard.notify_all()
 
-    def _clock(self, _request: httpx.Request) -> httpx.Response:
-        return httpx.Response(
-            200, json={"now": MOVED, "clock": f"{MOVED}@{self.stage.clock.wall.isoformat()}*10"}
-        )
+    def _clock(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(json.loads(request.content))
+        stands_s = self.asked[-1]["stands_s"]
+        until = datetime.now(UTC) + timedelta(seconds=stands_s)
+        self.clock = f"{self.asked[0]['to']}@{until.isoformat()}*10"
+        return httpx.Response(200, json={"clock": self.clock, "stands_s": stands_s})
 
 
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch) -> list[Program]:
     async def is_healthy(_http: httpx.AsyncClient, _stage: Stage) -> bool:
-        return not Program.started[-1].has_ended
+        last = Program.started[-1]
+        return not last.has_ended and last.pid not in Program.slow
 
-    Program.started = []
+    Program.started, Program.slow = [], frozenset()
     monkeypatch.setattr(module, "Child", Program)
     monkeypatch.setattr(module, "_is_healthy", is_healthy)
     return Program.started
@@ -88,6 +100,10 @@ def programs(monkeypatch: pytest.MonkeyPatch) -> list[Program]:
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     return set_stage(tmp_path, DemoOptions())
+
+
+def afternoon(stage: Stage) -> datetime:
+    return stage.clock.now().replace(hour=14, minute=55, second=0, microsecond=0)
 
 
 async def test_one_that_is_killed_comes_back_and_the_demo_says_so(
@@ -142,10 +158,27 @@ async def test_the_clock_moves_ahead_while_nobody_follows_it(
     await world.keeper.start()
     watching = asyncio.get_running_loop().create_task(world.keeper.watch())
     before = str(stage.clock)
-    await world.keeper.move_to(stage.clock.now().replace(hour=14, minute=55))
+    await world.keeper.move_to(afternoon(stage))
     assert programs[0].has_ended
-    assert programs[1].environment["SAARTHI_CLOCK"] == str(stage.clock)
-    assert str(stage.clock).startswith(f"{before};2026-11-20T14:5")
+    assert programs[-1].environment["SAARTHI_CLOCK"] == str(stage.clock)
+    assert str(stage.clock).startswith(f"{before};{afternoon(stage):%Y-%m-%d}T14:5")
+    assert world.asked[0]["to"] == afternoon(stage).isoformat()
     assert [note for note, _ in world.said] == ["the clock moves ahead", ""]
     assert not watching.done()
     watching.cancel()
+
+
+async def test_the_clock_stands_until_a_slow_controller_is_back(
+    programs: list[Program], stage: Stage
+) -> None:
+    """A start that outlives the stand is given up for another; no second of the market is missed."""
+    world = World(stage)
+    await world.keeper.start()
+    Program.slow = frozenset({2, 3})
+    await world.keeper.move_to(afternoon(stage))
+    assert [one.has_ended for one in programs[:3]] == [True, True, True]
+    followed = clock_from_setting(programs[-1].environment["SAARTHI_CLOCK"])
+    went_on = stage.clock.wall
+    assert followed.market_at(went_on) == DemoClock.parse(world.clock).market_at(went_on)
+    assert [one.get("by") for one in world.asked[:3]] == [None, 0, 0]
+    assert world.asked[2]["stands_s"] == 2 * world.asked[1]["stands_s"]

@@ -77,13 +77,20 @@ def test_a_clock_that_is_moved_ahead_is_one_clock_for_all(tmp_path: Path) -> Non
     """The controller's clock knows what was before, the sandbox goes on from the step, and a restart too."""
     stage = set_stage(tmp_path, DemoOptions(clock="2026-11-20T09:10*10"))
     before = datetime.now(UTC)
-    stage.follow(f"2026-11-20T14:55+05:30@{before.isoformat()}*10")
+    for stands_s in (30, 60):
+        until = before + timedelta(seconds=stands_s)
+        stage.follow(f"2026-11-20T14:55+05:30@{until.isoformat()}*10", stands_s)
     after = stage.clock.wall
+    assert after >= before + timedelta(seconds=60)
     controller = clock_from_setting(stage.controller_environment(PORTS)["SAARTHI_CLOCK"])
     for real in (before - timedelta(seconds=2), after, after + timedelta(minutes=3)):
         sandbox = DemoClock.parse(stage.clock.anchor).market_at(real)
         assert (controller.market_at(real) == sandbox) is (real >= after)
     assert controller.market_at(before - timedelta(seconds=2)).hour == 9
+    standing = after - timedelta(seconds=50)
+    just_before = controller.market_at(after) - timedelta(seconds=0.5)
+    assert just_before <= controller.market_at(standing) < controller.market_at(after)
+    assert stage.clock.market_at(standing) == controller.market_at(standing)
     again = set_stage(tmp_path, DemoOptions())
     assert again.clock == stage.clock
     assert again.clock.anchor in again.sandbox_arguments(DemoOptions())

@@ -60,6 +60,24 @@ def test_speed_and_steps() -> None:
     assert before <= other.now() <= clock.now()
 
 
+def test_a_step_may_let_it_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands at the moment that was asked for, however long, and goes on from there."""
+    real = [1_700_000_000.0]
+    monkeypatch.setattr("sandbox.clock.real_now", lambda: real[0])
+    wall = datetime.fromtimestamp(real[0], IST)
+    clock = MarketClock(parse_clock("2026-11-23T09:00*10", wall=wall))
+    at = datetime(2026, 11, 23, 14, 55, tzinfo=IST)
+    assert clock.step(to="2026-11-23T14:55", stands_s=20) == clock.now() == at
+    real[0] += 15
+    assert (clock.now(), clock.stands_s) == (at, 5)
+    clock.step(by=0, stands_s=10)
+    real[0] += 10
+    assert (clock.now(), clock.stands_s) == (at, 0)
+    real[0] += 6
+    assert clock.now() == at + timedelta(minutes=1)
+    assert MarketClock(clock.anchored()).now() == clock.now()
+
+
 def test_dates_of_answers() -> None:
     """The Date header is GMT."""
     assert http_date(datetime(2026, 11, 23, 9, 15, tzinfo=IST)) == "Mon, 23 Nov 2026 03:45:00 GMT"
