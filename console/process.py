@@ -9,7 +9,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 
 from bot.application import Bot, build_bot
@@ -22,7 +22,6 @@ from console.service_manager import ServiceManager, sign_of_life
 from core.bootstrap import (
     OFFERED,
     PROFILES,
-    Foundation,
     LoopWatch,
     System,
     build,
@@ -33,11 +32,12 @@ from core.config import Settings
 from core.engine.workers.supervisor import Service
 from core.errors import ConfigurationError, LeaseLost, StoreError
 from core.observability.logs import Redactor, set_up_logging
+from core.ports.store import Store
 from strategy.registry import REGISTRY, STRATEGIES
 from webhooks.app import WebParts, build_app, serve
 from webhooks.connections import ConnectionLimits
 
-__all__ = ["run_controller", "services_until_stopped", "set_up_log"]
+__all__ = ["run_controller", "services_until_stopped", "set_up_log", "show_pairing"]
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
             tell=_tell,
         )
         web = serve(build_app(_web_parts(system, bot, settings, room)), settings.listen)
-        await _show_pairing(foundation)
+        await show_pairing(foundation.store, _tell)
         try:
             await web.start()
             manager.ready()
@@ -157,11 +157,11 @@ def _services(system: System, bot: Bot, manager: ServiceManager) -> dict[str, Se
     }
 
 
-async def _show_pairing(foundation: Foundation) -> None:
+async def show_pairing(store: Store, tell: Callable[[str], None]) -> None:
     """Without an owner, print the pairing code: to the console, never to the log."""
-    code = await pairing_code(foundation.store)
+    code = await pairing_code(store)
     if code is not None:
-        _tell(f"No owner yet. Send this to the bot in Telegram:  /pair {code}")
+        tell(f"No owner yet. Send this to the bot in Telegram:  /pair {code}")
 
 
 def _tell(line: str) -> None:

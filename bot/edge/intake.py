@@ -25,6 +25,12 @@ KINDS = (Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER)
 _PRIVATE = "private"
 _A_LINE_S = 60.0
 _NAMED = 5
+_UNSERVED = "{} of users who are not served, dropped: HEARD"
+_EARLY = (
+    "The bot hears in Telegram, and answers nobody yet: HEARD. Send it the /pair line that this "
+    "start has printed."
+)
+"""On the console: whoever tries the new bot out must not take it for dead."""
 _log = logging.getLogger(__name__)
 
 Written = Mapping[str, Any]
@@ -61,8 +67,10 @@ class Intake:
         self._gate = gate
         self._pairing = pairing
         self._bot = bot
-        self._dropped = _Tally(clock, "updates", _log.warning)
-        self._codes = _Tally(clock, "wrong pairing codes", tell or _log.warning)
+        show = tell or _log.warning
+        self._dropped = _Tally(clock, _UNSERVED.format("updates"), _log.warning)
+        self._codes = _Tally(clock, _UNSERVED.format("wrong pairing codes"), show)
+        self._early = _Tally(clock, _EARLY, show)
 
     async def served(self) -> frozenset[int]:
         """Return the ids of those who are served.
@@ -94,8 +102,8 @@ class Intake:
                 _log.warning("Telegram sent something that is no update")
             elif await self._is_wanted(one, owners) and (update := self._parsed(one)) is not None:
                 found.append(update)
-        self._dropped.say()
-        self._codes.say()
+        for tally in (self._dropped, self._codes, self._early):
+            tally.say()
         return found
 
     async def _is_wanted(self, one: Written, owners: frozenset[int]) -> bool:
@@ -108,7 +116,9 @@ class Intake:
                 return True
             if str(message.get("text")).lower().startswith("/pair"):
                 self._codes.count(user_id)
-                return False
+            else:
+                self._early.count(user_id)
+            return False
         self._dropped.count(user_id)
         return False
 
@@ -149,11 +159,17 @@ def _mapping(value: object) -> Written:
 
 
 class _Tally:
-    """Says what was dropped: at once, then one line a minute, however much it is."""
+    """Says what was dropped: at once, then one line a minute, however much it is.
 
-    def __init__(self, clock: Clock, what: str, write: Callable[[str], None]) -> None:
+    Args:
+        clock: For the minute.
+        line: What is said, with a place for how much it was and whose.
+        write: Takes a line.
+    """
+
+    def __init__(self, clock: Clock, line: str, write: Callable[[str], None]) -> None:
         self._clock = clock
-        self._what = what
+        self._line = line
         self._write = write
         self._count = 0
         self._users: dict[int, None] = {}
@@ -173,9 +189,7 @@ class _Tally:
             return
         users = [str(one) for one in self._users]
         more = ", …" if len(users) > _NAMED else ""
-        self._write(
-            f"{self._what} of users who are not served, dropped: {self._count} "
-            f"({', '.join(users[:_NAMED])}{more})"
-        )
+        heard = f"{self._count} ({', '.join(users[:_NAMED])}{more})"
+        self._write(self._line.replace("HEARD", heard))
         self._count, self._said_at = 0, now
         self._users.clear()

@@ -10,8 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
+from console.live import meant
+from console.process import show_pairing
 from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.account import TokenStatus
@@ -24,7 +26,8 @@ from core.domain.order import OrderType, Purpose, Side
 from core.domain.views import RunLine
 from core.ports.notifier import Delivered
 from core.ports.store import Change
-from tests.fakes.bot_world import OWNER, World, bot_world
+from strategy.registry import STRATEGIES
+from tests.fakes.bot_world import OWNER, World, bot_world, soon
 from tests.fakes.brokers import master_of
 from tests.fakes.chat_page import Person, look_at_all
 from tests.fakes.memory_store import MemoryStore
@@ -285,22 +288,58 @@ async def morning(world: World, person: Person, shots: Path) -> None:
     await person.taps(done, "Enable Growth", "Your accounts", "Zerodha - Growth")
 
 
-async def stranger(world: World, person: Person, browser: Browser) -> None:
+async def pair(world: World, person: Person, browser: Browser) -> Page:
+    """Before pairing nobody is answered, the console says what to do; its code makes the owner.
+
+    Return the page of a stranger, who was there first.
+    """
+    world.owners = frozenset()
+    await world.start()
+    await show_pairing(world.store, world.console.append)
+    (line,) = world.console
+    code = line.rpartition(" ")[2]
+    assert line == f"No owner yet. Send this to the bot in Telegram:  /pair {code}"
+    mallory = await (await browser.new_context(reduced_motion="reduce")).new_page()
+    for page, user in ((mallory, "4242&name=Mallory"), (person.page, f"{OWNER}&name=Asha")):
+        await page.goto(f"{world.telegram.root}/?user={user}")
+        await page.get_by_role("button", name="START").click()
+        await expect(page.locator(".mine")).to_contain_text("/start")
+    await soon(lambda: any("The bot hears in Telegram" in one for one in world.console))
+    await person.writes(f"/pair {code}")
+    await person.sees("Namaste")
+    # Updates are taken in their order: the answer to the code is the first that anybody got.
+    assert await person.page.locator(".theirs").count() == 1
+    await expect(person.page.get_by_text(code)).to_have_count(0)
+    return mallory
+
+
+async def stranger(person: Person, page: Page) -> None:
     """Who is not served gets no answer at all, while the owner has theirs."""
-    page = await (await browser.new_context(reduced_motion="reduce")).new_page()
-    await page.goto(f"{world.telegram.root}/?user=4242&name=Mallory")
-    await page.get_by_role("button", name="START").click()
-    await expect(page.locator(".mine")).to_contain_text("/start")
+    await page.locator("#composer").fill("/help")
+    await page.locator("#send").click()
+    await expect(page.locator(".mine")).to_have_count(2)
     # Updates are taken in their order: once this is answered, the stranger's was passed over.
     await person.says("/help", "What I can do")
     assert await page.locator(".theirs").count() == 0
     await page.context.close()
 
 
+async def live_names(person: Person) -> None:
+    """``saarthi live`` takes a strategy and an account by the words that stand in the chat."""
+    listed = await person.says("/strategies", "Strategies")
+    titles = {name: (one.title,) for name, one in STRATEGIES.items()}
+    shown = await listed.get_by_role("button").all_inner_texts()
+    assert {meant(one, titles) for one in shown} >= set(STRATEGIES)
+    accounts = await person.says("/brokers", "Your accounts")
+    named = {one.broker_id: (one.label, one.display_name) for one in (MAIN, FAMILY, TRY)}
+    lines = re.findall(r"(?:Zerodha|Fyers) - \w+", await accounts.inner_text())
+    assert {meant(one, named) for one in lines} == set(named)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.row("E1", "E2", "E3", "E4", "E6")
-@pytest.mark.row("C2", "D4", "D6")
+@pytest.mark.row("C2", "D4", "D5", "D6", "G1")
 async def test_the_chat_has_no_rough_edge(world: World, browser: Browser, shots: Path) -> None:
     """Every account by name, every stop with its price, one rule of charges, red only where it ends.
 
@@ -308,24 +347,22 @@ async def test_the_chat_has_no_rough_edge(world: World, browser: Browser, shots:
     row at 360 points, in light and dark; wider screens too.
     """
     await prepare(world)
-    await world.start()
     context = await browser.new_context(
         viewport={"width": 360, "height": 780}, reduced_motion="reduce"
     )
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    await page.goto(f"{world.telegram.root}/")
-    await page.get_by_role("button", name="START").click()
     person = Person(page)
-    await person.sees("Namaste")
+    mallory = await pair(world, person, browser)
     await ran(world)
     await watch(person, shots)
     await switch(person, shots)
     await set_up(person, shots)
     await one_message_an_event(world, person)
     await morning(world, person, shots)
-    await stranger(world, person, browser)
+    await stranger(person, mallory)
+    await live_names(person)
     assert [one for one in await page.evaluate(RED) if not DESTROYS.search(one)] == []
     assert not re.search(r"#\d", await page.locator("#messages").inner_text())
     assert complaints == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 from telegram import Chat, User
@@ -16,13 +15,6 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
 pytestmark = pytest.mark.row("G1")
-
-
-class Under:
-    """The part of a foundation that the line needs."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self.store: Any = store
 
 
 def person(user_id: int) -> tuple[User, Chat]:
@@ -45,12 +37,12 @@ async def test_console_shows_the_code_until_there_is_an_owner(
     """The same one at each start, never in the log; nothing once somebody has used it."""
     store, lines = MemoryStore(), []
     for _ in range(2):
-        await process._show_pairing(Under(store))  # type: ignore[arg-type]
+        await process.show_pairing(store, process._tell)
         lines.append(capsys.readouterr().out)
     code = await code_of(store)
     assert lines == [f"No owner yet. Send this to the bot in Telegram:  /pair {code}\n"] * 2
     assert await pairing_of(store).pair(*person(7), code) is PairingResult.WELCOME
-    await process._show_pairing(Under(store))  # type: ignore[arg-type]
+    await process.show_pairing(store, process._tell)
     assert capsys.readouterr().out == ""
     assert code not in caplog.text
 

@@ -186,11 +186,17 @@ async def test_one_update_that_cannot_be_read_stops_nobody(
 
 
 async def test_strangers_are_heard_only_with_the_code_while_nobody_is_the_owner() -> None:
-    """Whatever else they send is dropped; a wrong code costs no write."""
+    """Whatever else they send is dropped; a wrong code costs no write.
+
+    The console says that the bot hears, and what to do: whoever tries it out takes it for dead else.
+    """
     edge = Edge()
     code = await pairing_code(edge.store)
     assert code is not None
     assert await edge.heard(said(1, 1, "/start"), said(2, 2, "/pair WRONGONE")) == []
+    wrong, early = edge.console
+    assert "1 (2)" in wrong and "The bot hears in Telegram" in early and "1 (1)" in early
+    assert "/pair" in early and code not in early
     assert await edge.heard(said(3, 3, f"/pair {code.lower()}"), tapped(4, 3)) == [3]
     in_a_group = said(5, 5, f"/pair {code}", chat=IN_A_GROUP)
     assert await edge.heard(in_a_group, said(6, 6, f"x /pair {code}")) == []
