@@ -185,6 +185,15 @@ class Visit:
             await self.services.clock.sleep(pause_s)
         return False
 
+    async def take_away(self, message_id: int | None) -> None:
+        """Delete a message of the bot's that another one has made needless."""
+        if message_id is None:
+            return
+        try:
+            await self.bot.delete_message(self.chat_id, message_id)
+        except (BadRequest, Forbidden) as error:
+            _log.debug("an old message could not be removed: %s", error)
+
     async def drop_keyboard(self, message_id: int | None) -> None:
         """Remove the buttons of an answered question."""
         if message_id is None:

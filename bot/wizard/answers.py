@@ -276,7 +276,8 @@ async def _connect(visit: Visit, prompt: Prompt) -> None:
     await visit.services.prompts.close(prompt)
     message_id = await visit.show(await _connected(visit, account))
     if account.needs_login:
-        await control.deliveries.asked_for_login(visit.chat_id, account.broker_id, message_id)
+        asked = control.deliveries.asked_for_login
+        await visit.take_away(await asked(visit.chat_id, account.broker_id, message_id))
 
 
 def _named(accounts: tuple[Account, ...], name: str) -> Account:

@@ -111,7 +111,8 @@ async def answer_step(visit: Visit, prompt: Prompt) -> None:
             ((login,), (button("« Account", Verb.ACCOUNT, account.broker_id),)),
         )
     )
-    await services.control.deliveries.asked_for_login(visit.chat_id, account.broker_id, message_id)
+    asked = services.control.deliveries.asked_for_login
+    await visit.take_away(await asked(visit.chat_id, account.broker_id, message_id))
 
 
 async def _to_secret(visit: Visit, prompt: Prompt, account: Account, key: str) -> None:

@@ -167,26 +167,6 @@ def test_two_run_side_by_side_and_none_outlives_its_demo(start: Start) -> None:
     assert_gone(families[1])
 
 
-@pytest.mark.row("F1")
-def test_a_killed_controller_comes_back(start: Start) -> None:
-    """The demo says that it was killed and starts it again; what was asked before is still open."""
-    demo = start("--port", "0")
-    address = demo.chat()
-    says(address, "/add")
-    eventually(lambda: chat_shows(address, "With which broker?"))
-    killed = demo.child("console", "run")
-    os.kill(killed, signal.SIGKILL)
-    eventually(lambda: demo.line("The controller is back"))
-    assert demo.line(r"The controller was killed \(SIGKILL\)\. It is started again\.")
-    assert demo.child("console", "run") != killed
-    says(address, "/cancel")
-    eventually(lambda: chat_shows(address, "Cancelled adding an account"))
-    family = demo.family()
-    demo.signal(signal.SIGTERM)
-    assert demo.wait() == 0, "".join(demo.errors)
-    assert_gone(family)
-
-
 def assert_ended_with(demo: Demo, child: str) -> None:
     """The demo has ended because a program of it was killed, and says which."""
     assert demo.wait() == 1

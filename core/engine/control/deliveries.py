@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.domain.notices.post import login_key
-from core.engine.cards import adopt_card
+from core.engine.cards import adopt_card, message_of
 from core.engine.outbox import Outbox, dead_letters
 from core.errors import AlreadyDone
 from core.ports.clock import Clock
@@ -36,7 +36,12 @@ class Deliveries:
         except AlreadyDone:
             return
 
-    async def asked_for_login(self, chat_id: int, broker_id: str, message_id: int) -> None:
-        """Note a message with a login button: it is removed once the account is logged in."""
-        now = self._clock.now()
-        await adopt_card(self._store, chat_id, login_key(broker_id), message_id, now)
+    async def asked_for_login(self, chat_id: int, broker_id: str, message_id: int) -> int | None:
+        """Note a message with a login button: it is removed once the account is logged in.
+
+        Return the message that asked before, for the caller to remove: one asks at a time.
+        """
+        key, now = login_key(broker_id), self._clock.now()
+        before = await message_of(self._store, chat_id, key)
+        await adopt_card(self._store, chat_id, key, message_id, now)
+        return None if before == message_id else before

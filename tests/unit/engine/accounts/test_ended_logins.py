@@ -36,10 +36,15 @@ async def test_logins_that_end_in_the_morning_are_one_message() -> None:
 
 @pytest.mark.row("B10")
 async def test_the_message_that_asked_for_a_login_goes_with_it() -> None:
-    """No login button of before is left to be tapped once the account is logged in."""
+    """No login button of before is left to be tapped once the account is logged in.
+
+    One message asks at a time: the caller learns which one asked before, to take it away.
+    """
     engine = await MemoryEngine(market_clock(EVENING)).owned()
     account = await engine.connect(logged_in=False)
-    await engine.control.deliveries.asked_for_login(CHAT, account.broker_id, 77)
+    asked = engine.control.deliveries.asked_for_login
+    told = [await asked(CHAT, account.broker_id, number) for number in (76, 77, 77)]
+    assert told == [None, 76, None]
     assert await engine.card(login_key(account.broker_id)) == 77
     await engine.log_in(account)
     rows = await engine.store.find("outbox", {"chat_id": CHAT}, sort=[("seq", 1)])
