@@ -214,6 +214,7 @@ async def test_look_at_a_way_that_was_left_meanwhile_says_nothing(house: House) 
     assert await house.entry(account) == ""
 
 
+@pytest.mark.row("B9")
 async def test_readiness_tells_of_addresses(house: House) -> None:
     """Checked, wrong, and shared without a reason, each in the account's line (B9)."""
     first = await registered(house, await house.engine.connect())

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from console.doctor.network import redirects
+from console.doctor.network import client, public_address, redirects
 from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.config import Settings
@@ -50,3 +50,16 @@ def test_doctor_names_the_tunnel_s_callbacks() -> None:
         assert any(line.startswith(wanted) for line in lines)
     named = redirects(Settings(public_url="https://s.example", tunnel_url="http://127.0.0.1:1"))
     assert named[0].text.startswith("https://s.example/broker/callback/")
+
+
+@pytest.mark.row("F7")
+async def test_doctor_says_how_a_login_ends_without_a_domain() -> None:
+    """By pasting; where the tunnel's near end is known, by its command, which needs no paste."""
+    bare = Settings(roots=TUNNEL.roots)
+    async with client() as http:
+        found = [(await public_address(one, http))[0] for one in (TUNNEL, bare)]
+    pasted = "none: logins are completed by pasting the address into the chat"
+    assert [one.level for one in found] == ["ok", "ok"]
+    assert found[1].text == pasted
+    assert found[0].text.startswith(pasted)
+    assert "ssh -N -L 8443:127.0.0.1:8443 to this machine" in found[0].text

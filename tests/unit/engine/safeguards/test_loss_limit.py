@@ -221,6 +221,7 @@ async def test_the_next_morning_it_still_stands_until_a_user_sets_normal():
     assert await desk.modes() == ["NORMAL", "NORMAL"]
 
 
+@pytest.mark.row("B9")
 async def test_dashboard_and_morning_say_why_it_stands():
     """Until a user sets NORMAL: the day of the loss, and what to do."""
     desk = await a_desk()
