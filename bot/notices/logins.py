@@ -7,7 +7,7 @@ from typing import assert_never
 from telegram import InlineKeyboardButton
 
 from bot.notices.lookups import Lookups
-from bot.views.lines import held_list, terms_lines
+from bot.views.lines import held_list, planned_lines, terms_lines
 from bot.views.markup import LONG, bold, esc, join, sentence, short
 from bot.views.screen import SUCCESS, Keyboard, Screen, button
 from bot.views.system import readiness_lines
@@ -27,6 +27,7 @@ from core.errors import LoginFault
 
 __all__ = ["login_notice"]
 
+_WAITS = "⏸ waits: "
 _RENEWED = {LoginFault.WRONG_SECRET, LoginFault.KEY_UNKNOWN, LoginFault.SECRET_UNREADABLE}
 """What another key and secret may mend."""
 
@@ -133,7 +134,9 @@ async def _warning(notice: TokenWarning, lookups: Lookups) -> Screen:
         lines += [f"{INDENT}{esc(why)}"] if why else []
         lines += held_list(held[one.broker_id])
         waits = [order for order in exits if order.broker_id == one.broker_id]
-        lines += terms_lines(waits, "⏸ waits: ", indent=INDENT)
+        lines += terms_lines(waits, _WAITS, indent=INDENT)
+        planned = await lookups.control.modes.exits_behind_login(one.broker_id)
+        lines += planned_lines(planned, _WAITS, indent=INDENT)
     rests = any(position.stop is not None for positions in held.values() for position in positions)
     text = join(
         f"🔑 {bold(title)}",

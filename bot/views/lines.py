@@ -24,7 +24,7 @@ from core.domain.instrument import DERIVATIVES_OF, InstrumentId, Product
 from core.domain.money import signed_rupees
 from core.domain.order import OrderState, OrderType, Purpose
 from core.domain.protection import ON_ITS_WAY
-from core.domain.views import OrderView, PnlView, PositionView, TradeView
+from core.domain.views import ExitView, OrderView, PnlView, PositionView, TradeView
 
 __all__ = [
     "ESTIMATED",
@@ -40,6 +40,7 @@ __all__ = [
     "order_terms",
     "outcome_words",
     "owner_words",
+    "planned_lines",
     "pnl_lines",
     "pnl_words",
     "position_line",
@@ -225,6 +226,18 @@ def terms_lines(orders: Iterable[OrderView], before: str = "", *, indent: str = 
         market = "market" if order.order_type is OrderType.MARKET else ""
         deed = f"{before}{order.side.value.capitalize()} {order.quantity}"
         rows.append(ListRow(_name(order), (_terms(order, is_named=True) or market,), deed))
+    return laid_out(rows, indent=indent)
+
+
+def planned_lines(exits: Iterable[ExitView], before: str = "", *, indent: str = "") -> list[str]:
+    """Return what is to be closed with each exit of a list, after a mark."""
+    rows = [
+        ListRow(
+            f"{esc(symbol_of(one.instrument))} {product_words(one.instrument, one.product)}",
+            deed=f"{before}{one.side.value.capitalize()} {one.quantity}",
+        )
+        for one in exits
+    ]
     return laid_out(rows, indent=indent)
 
 

@@ -19,7 +19,12 @@ from core.engine.control.views import Views
 from core.engine.orders.gate import gate_at
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.limits import ALL, limits_at
-from core.engine.orders.waiting import ExitToCome, exits_to_come, tell_results
+from core.engine.orders.waiting import (
+    ExitToCome,
+    exits_to_come,
+    exits_without_orders,
+    tell_results,
+)
 from core.engine.safeguards.panics import is_panicking
 from core.errors import UserError
 from core.ports.clock import Clock
@@ -182,6 +187,11 @@ class TradingModes:
             if before is TradingMode.PAUSED and after is not TradingMode.PAUSED:
                 exits += await self._exits(self._store, account.broker_id)
         return await self._shown(exits)
+
+    async def exits_behind_login(self, broker_id: str) -> tuple[ExitView, ...]:
+        """Return the exits that an account's login holds up before they are orders (B8)."""
+        day = trading_day(self._clock.market_now())
+        return await self._shown(await exits_without_orders(self._store, broker_id, day))
 
     async def _exits(self, view: StoreView, broker_id: str) -> list[ExitToCome]:
         return await exits_to_come(view, broker_id, trading_day(self._clock.market_now()))

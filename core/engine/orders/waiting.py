@@ -1,19 +1,19 @@
-"""The exits that wait while an account is PAUSED, and go out when it no longer is (C2)."""
+"""The exits that wait while an account is PAUSED (C2) or needs a login (B8)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.domain.converge import to_close
 from core.domain.goal import Goal
-from core.domain.order import MANUAL, Side
+from core.domain.order import MANUAL, Purpose, Side
 from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import goals_of, tell_result
 from core.engine.orders.journal import orders_in
 from core.engine.orders.ledgers import ledger_at
 from core.ports.store import StoreView
 
-__all__ = ["ExitToCome", "exits_to_come", "left_of", "tell_results"]
+__all__ = ["ExitToCome", "exits_to_come", "exits_without_orders", "left_of", "tell_results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,22 @@ async def exits_to_come(view: StoreView, broker_id: str, today: str) -> list[Exi
         units = to_close(goal.quantity, held)
         if units:
             found.append(ExitToCome(goal, Side.of(-held), units))
+    return found
+
+
+async def exits_without_orders(view: StoreView, broker_id: str, today: str) -> list[ExitToCome]:
+    """Return what is to be closed and is in no exit yet that works or is held back (B8)."""
+    found = []
+    for one in await exits_to_come(view, broker_id, today):
+        orders = await orders_in(view, broker_id, one.goal.instrument, today)
+        covered = sum(
+            order.leaves_quantity
+            for order in orders
+            if order.purpose is Purpose.EXIT
+            and (order.strategy, order.request.product) == (one.goal.strategy, one.goal.product)
+        )
+        if one.quantity > covered:
+            found.append(replace(one, quantity=one.quantity - covered))
     return found
 
 

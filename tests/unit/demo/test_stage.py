@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from console.demo.actor import Actor
 from console.demo.child import DemoFailed
+from console.demo.guide import guide
 from console.demo.options import DemoOptions
 from console.demo.stage import DemoClock, Ports, set_stage
 from core.adapters.clock import clock_from_setting
@@ -177,3 +179,16 @@ def test_what_was_kept_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DemoFailed, match=r"demo\.json: cannot be read"):
         set_stage(tmp_path, DemoOptions())
     assert (tmp_path / "demo.json").read_text() == "{"
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_the_guide_begins_with_the_one_address_to_open(tmp_path: Path, *, is_watched: bool) -> None:
+    """The chat's; who plays by hand gets the keys of the simulated brokers, and how to end it."""
+    stage = set_stage(tmp_path, DemoOptions())
+    actor = Actor("kite", "Zerodha", "Main", "key", "secret", "AB1234", "http://127.0.0.1/cb")
+    text = guide(stage, PORTS, {"kite": actor}, is_watched=is_watched)
+    assert text.startswith("chat: http://127.0.0.1:4/\n")
+    assert text.count("chat:") == 1
+    for words in ("API key key   secret secret", "Ctrl-C ends the demo"):
+        assert (words in text) is not is_watched
+    assert stage.controller_environment(PORTS)["SAARTHI_PUBLIC_URL"] == stage.public_url

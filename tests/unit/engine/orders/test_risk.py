@@ -72,7 +72,7 @@ def test_an_order_within_all_rules_passes() -> None:
     assert first_denial(EXIT) is None
 
 
-@pytest.mark.row("B10", "C2", "C3", "D2", "D7")
+@pytest.mark.row("B10", "C2", "C3", "D2", "D7", "F8")
 @pytest.mark.parametrize(
     ("facts", "changes", "expected"),
     [
@@ -114,6 +114,8 @@ def test_an_order_within_all_rules_passes() -> None:
         (EXIT, {"clock_offset": timedelta(seconds=3100)}, ""),
         (ENTRY, {"price_doubt": "bars end at 97.00, last price is 970.00"}, "PRICE"),
         (EXIT, {"price_doubt": "bars end at 97.00, last price is 970.00"}, ""),
+        (ENTRY, {"unproved": "no round trip yet"}, "UNPROVED"),
+        (EXIT, {"unproved": "no round trip yet"}, ""),
     ],
 )
 def test_account_and_strategy_decide(facts: Facts, changes: dict[str, Any], expected: str) -> None:
