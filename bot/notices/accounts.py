@@ -96,8 +96,8 @@ async def _address(notice: AddressWrong | AddressRight, label: str, lookups: Loo
         else "Bring it back, or let its orders leave from another address."
     )
     text = join(
-        f"⚠️ {bold(f'{label} enters nothing: its address is wrong')}",
-        f"{esc(sentence(notice.trouble))} {what_to_do}",
+        f"⚠️ {bold(f'Address is wrong · {label}')}",
+        f"{esc(sentence(notice.trouble))} Nothing is entered there until it is right. {what_to_do}",
     )
     return Screen(text, row)
 
@@ -151,8 +151,8 @@ def _square_off(notice: SquareOffAlarm, label: str, unsent: str) -> Screen:
 def _software_stop(notice: SoftwareStop, label: str) -> Screen:
     return Screen(
         f"⚠️ {bold(f'Software stop · {label}')}\nThe broker does not take the stop of "
-        f"{bold(brief(notice.instrument))} ({esc(notice.reason)}). I watch the price myself: that "
-        "works only while I run and the account is logged in and not paused."
+        f"{bold(brief(notice.instrument))} ({esc(brief(notice.reason))}). I watch the price "
+        "myself: that works only while I run and the account is logged in and not paused."
     )
 
 
@@ -192,8 +192,8 @@ async def _rows_unread(notice: RowsUnread, label: str, lookups: Lookups) -> Scre
 
 def _anomaly(notice: Anomaly, label: str) -> Screen:
     return Screen(
-        f"🚨 {bold(f'Impossible event · {label}')}\n{esc(brief(notice.text))}\nI enter "
-        "nothing new on this account. When you have looked at it, set it to Exit only and then to "
-        "Normal under /mode, to go on.",
+        f"🚨 {bold(f'Impossible event · {label}')}\n{esc(sentence(brief(notice.text)))}\nI "
+        "enter nothing new on this account. When you have looked at it, set it to Exit only and "
+        "then to Normal under /mode, to go on.",
         ((button("Orders", Verb.ORDERS, notice.broker_id), button("Health", Verb.HEALTH)),),
     )

@@ -57,7 +57,7 @@ def _restored(notice: StoreRestored) -> str:
         else None
     )
     return join(
-        f"💾 {bold(f'Restored from the backup of {day_time(notice.backup_at)}')}",
+        f"💾 {bold(f'Restored · backup of {day_time(notice.backup_at)}')}",
         "What happened since then is known to the brokers alone. Once you have logged in, I "
         f"compare {_whom(notice.accounts)} and say what I find.",
         "Until you set Normal every account is on Exit only; stops go on.",
@@ -92,7 +92,7 @@ def _compared(notice: RestoredCompared, label: str) -> str:
         else "No order of today is missing in the backup."
     )
     return join(
-        f"💾 {bold(f'{label}: compared with its broker')}",
+        f"💾 {bold(f'Compared with its broker · {label}')}",
         orders,
         f"{plural(notice.stops, 'stop')} that I sent after the backup: kept for what strategies "
         "hold."

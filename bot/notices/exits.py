@@ -64,13 +64,14 @@ def _stuck(notice: ExitStuck, label: str, stands: str) -> Screen:
 
 
 def _left(notice: LedgersLeft, label: str) -> Screen:
+    whose = strategy_words(notice.strategy)
     why = notice.reason or "it is not in this program any more"
     return Screen(
         join(
-            f"⚠️ {bold(f'Left over from {strategy_words(notice.strategy)} · {label}')}",
+            f"⚠️ {bold(f'Left over · {label}')}",
             [f"• {esc(brief(one))}" for one in notice.positions],
-            f"No strategy looks after these ({esc(short(why, LONG))}). Close them, or bring the "
-            "strategy back.",
+            f"{esc(whose[:1].upper() + whose[1:])} does not look after these ("
+            f"{esc(short(why, LONG))}). Close them, or bring the strategy back.",
         ),
         _look(notice.broker_id),
     )

@@ -48,7 +48,7 @@ async def _daily_loss(notice: DailyLossReached, lookups: Lookups) -> Screen:
         f"Set to exit only: {esc(', '.join(stopped))}." if is_all and stopped else None,
         await _goes_on(notice, lookups)
         if stopped
-        else "Nothing new was entered already: the mode stays as it is.",
+        else "Nothing was being entered anyway: the mode stays as it is.",
         f"You can set Normal from {clock_time(notice.rearm_at)} on, if the loss is within the "
         "limit then or you have raised the limit.",
     )
@@ -82,7 +82,7 @@ async def _blind(notice: DailyLossBlind, lookups: Lookups) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Daily loss cannot be judged · {label}')}",
-            f"The day's result is not known: {esc(short(notice.why, LONG))}.",
+            f"The day's result is not known: {esc(short(brief(notice.why), LONG))}.",
             f"{last}. A loss since then stops nothing; look in the broker's app.",
         ),
         ((button("Limits", Verb.LIMITS), button("Positions", Verb.POSITIONS, notice.broker_id)),),
@@ -109,7 +109,8 @@ async def _failed(notice: RoundTripFailed, lookups: Lookups) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Round trip failed · {label}')}",
-            f"{esc(brief(notice.instrument))} was not bought: {esc(short(notice.reason, LONG))}.",
+            f"{esc(brief(notice.instrument))} was not bought: "
+            f"{esc(short(brief(notice.reason), LONG))}.",
             "Nothing is held of it. Put that right, then tap Smallest round trip in /limits again; "
             "until one has passed, nothing is entered on this account.",
         ),

@@ -69,7 +69,7 @@ async def _failed(notice: LoginFailed, lookups: Lookups) -> Screen:
     accounts = await lookups.accounts([notice.broker_id])
     label = accounts[0].label if accounts else "an account"
     text = join(
-        f"⚠️ {bold(f'Login of {label} did not work')}",
+        f"⚠️ {bold(f'Login failed · {label}')}",
         esc(LOGIN_FAULT[notice.fault]),
         _detail(notice),
     )
@@ -99,7 +99,7 @@ async def _silent(notice: LoginSilent, lookups: Lookups) -> Screen:
     accounts = await lookups.accounts([notice.broker_id])
     label = await lookups.label(notice.broker_id)
     text = join(
-        f"⏳ {bold(f'Login of {label} is not finished')}",
+        f"⏳ {bold(f'Login not finished · {label}')}",
         "It began five minutes ago and nothing came back. Is somebody else logged in at the "
         "broker in that browser? Log out there, or use a private window, and try again.",
         "Did the broker's page say that the key is wrong? Then send the right one.",

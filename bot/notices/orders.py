@@ -14,7 +14,7 @@ from typing import assert_never
 
 from bot.notices.lookups import Lookups
 from bot.views.dashboard import ON_CARD, order_button
-from bot.views.lines import order_line, order_terms
+from bot.views.lines import brief, order_line, order_terms
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Screen, button
 from bot.views.unresolved import outcome, unresolved_screen
@@ -85,7 +85,7 @@ def _external(order: OrderView, stops: Sequence[OrderView]) -> Screen:
 
 def _rejected(order: OrderView) -> Screen:
     said = (
-        f"The broker says: {esc(short(order.reason, LONG))}"
+        f"The broker says: {esc(short(brief(order.reason), LONG))}"
         if order.reason
         else "The broker gave no reason."
     )
@@ -120,7 +120,7 @@ def _not_cancelled(order: OrderView) -> Screen:
 
 
 def _missed(order: OrderView) -> Screen:
-    why = short(order.reason, LONG).removesuffix(".") or "It was not sent"
+    why = short(brief(order.reason), LONG).removesuffix(".") or "It was not sent"
     return Screen(
         join(
             f"⚠️ {bold(f'Not entered · {order.account_label}')}",

@@ -12,6 +12,7 @@ from bot.views.markup import bold, clock_time, esc, join
 from bot.views.screen import Screen, button
 from bot.views.unresolved import answer_rows, settled_screen
 from bot.views.verbs import Verb
+from bot.views.width import INDENT
 from bot.views.words import plural, price
 from core.domain.inquiry import InquiryView
 from core.domain.notices.positions import (
@@ -69,11 +70,12 @@ def _names(strategies: Iterable[str]) -> str:
 def _closed(notice: ClosedByHand, label: str, unsent: str) -> Screen:
     at = f" at {price(notice.price)}" if notice.price else ""
     whose = _names(notice.strategies)
-    left = f"{notice.left}; the stop follows" if notice.left else "nothing; its stop is cancelled"
+    units = plural(notice.left, "unit") if notice.left else "nothing"
+    left = f"{units}; the stop follows" if notice.left else "nothing; its stop is cancelled"
     if unsent:
         # A stop that outlives its position opens another one when it is hit.
         left = (
-            f"{notice.left or 'nothing'}. Its stop stays as it rests, because nothing is sent "
+            f"{units}. Its stop stays as it rests, because nothing is sent "
             f"there ({unsent}): look at it in the broker's app"
         )
     return Screen(
@@ -104,10 +106,8 @@ def _disputed(notice: PositionDisputed, label: str) -> Screen:
             "again; look in the broker's app.",
         ),
         (
-            (
-                button("Positions", Verb.POSITIONS, notice.broker_id),
-                button("The positions are right …", Verb.ASK_BELIEVE, notice.broker_id, key),
-            ),
+            (button("The positions are right …", Verb.ASK_BELIEVE, notice.broker_id, key),),
+            (button("Positions", Verb.POSITIONS, notice.broker_id),),
         ),
     )
 
@@ -128,12 +128,20 @@ def _void(notice: IntradayLedgerVoid, label: str) -> Screen:
     return Screen(
         join(
             f"🌅 {bold(f'Ended with their day · {label}')}",
-            [f"• {esc(brief(one))}" for one in notice.ledgers],
+            [line for one in notice.ledgers for line in _ledger_lines(one)],
             "These intraday positions were still in the records this morning. I sell nothing for "
             "them; look in the broker's app what became of them.",
         ),
         ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
     )
+
+
+def _ledger_lines(text: str) -> list[str]:
+    """Return ``orb: +5 NSE:SBIN (MIS)`` as a line for what is held and one for whose it is."""
+    whose, colon, what = text.partition(": ")
+    if not colon:
+        return [f"• {esc(brief(text))}"]
+    return [f"• {esc(brief(what))}", f"{INDENT}{esc(strategy_words(whose))}"]
 
 
 def _unowned(notice: UnownedPosition, label: str) -> Screen:

@@ -12,7 +12,7 @@ from bot.views.lines import brief, strategy_words
 from bot.views.markup import LONG, bold, clock_time, day_words, esc, join, short
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
-from bot.views.words import price
+from bot.views.words import plural, price
 from core.domain.notices.protection import (
     AlarmOver,
     ExitDenied,
@@ -75,8 +75,8 @@ def _denied(notice: ExitDenied, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Exit not sent · {label}')}",
-            f"{bold(brief(notice.instrument))}: {esc(short(notice.reason, LONG))}. {guard} I keep "
-            "trying.",
+            f"{bold(brief(notice.instrument))}: {esc(short(brief(notice.reason), LONG))}. {guard} "
+            "I keep trying.",
         ),
         _to_positions(notice.broker_id),
     )
@@ -86,8 +86,8 @@ def _restored(notice: StopRestored, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Exit failed · {label}')}",
-            f"{bold(brief(notice.instrument))}: {esc(short(notice.reason, LONG))}. Its stop is "
-            f"back at the broker at {price(notice.trigger_price)}, and I try the exit again.",
+            f"{bold(brief(notice.instrument))}: {esc(short(brief(notice.reason), LONG))}. Its stop "
+            f"is back at the broker at {price(notice.trigger_price)}, and I try the exit again.",
         ),
         _to_positions(notice.broker_id),
     )
@@ -100,8 +100,9 @@ def _changed(notice: StopChanged, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Stop changed · {label}')}",
-            f"{bold(brief(notice.instrument))}: its stop is now for {notice.quantity} at {at}{was}"
-            ". I keep that price for today, and see that all units are covered.",
+            f"{bold(brief(notice.instrument))}: its stop is now for "
+            f"{plural(notice.quantity, 'unit')} at {at}{was}. I keep that price "
+            "for today, and see that all units are covered.",
         ),
         _to_positions(notice.broker_id),
     )
@@ -109,7 +110,7 @@ def _changed(notice: StopChanged, label: str) -> Screen:
 
 def _cancelled(notice: StopCancelled, label: str, stands: str) -> Screen:
     who = (
-        f"the broker cancelled its stop twice ({esc(short(notice.reason, LONG))})"
+        f"the broker cancelled its stop twice ({esc(short(brief(notice.reason), LONG))})"
         if notice.reason
         else "its stop was cancelled at the broker, not by me"
     )

@@ -106,8 +106,8 @@ async def _blind(notice: GuardBlind, lookups: Lookups) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Guard cannot judge · {name}')}",
-            f"{label}: {esc(short(notice.why, LONG))}. While the result is not known the guard "
-            "closes nothing; look in the broker's app.",
+            f"{label}: {esc(short(brief(notice.why), LONG))}. While the result is not known the "
+            "guard closes nothing; look in the broker's app.",
         ),
         ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
     )

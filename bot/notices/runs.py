@@ -103,7 +103,7 @@ def _too_late(notice: SlotMissed) -> str:
     if notice.is_silent:
         return f", and nothing is sent: {why}"
     if why:
-        return f" and only exits, as it would in time: {why}"
+        return f" and only exits, as it would on time ({why})"
     return ", so it only exits: its entries are dropped"
 
 
@@ -116,7 +116,7 @@ async def _no_data(notice: DataMissing, lookups: Lookups) -> Screen:
     title = lookups.strategy_title(notice.strategy)
     if notice.others_run:
         return Screen(
-            f"📉 {bold(title)}: {esc(short(notice.detail, LONG))}. The other instruments are run."
+            f"📉 {bold(title)}: {esc(short(brief(notice.detail), LONG))}. The others are run."
         )
     detail = f" {esc(sentence(brief(notice.detail)))}" if notice.detail else ""
     return Screen(
@@ -127,7 +127,8 @@ async def _no_data(notice: DataMissing, lookups: Lookups) -> Screen:
 
 async def _gone(notice: InstrumentGone, lookups: Lookups) -> Screen:
     title = lookups.strategy_title(notice.strategy)
-    reason = notice.reason if notice.reason.endswith("?") else f"{notice.reason}."
+    said = brief(notice.reason)
+    reason = said if said.endswith("?") else f"{said}."
     return Screen(
         f"🔎 {bold(title)}: {esc(short(reason, LONG))} It is not entered.",
         ((button("Parameters", Verb.PARAMETERS, handle(notice.strategy)),),),
@@ -138,7 +139,7 @@ async def _failed(notice: RunFailed, lookups: Lookups) -> Screen:
     title = lookups.strategy_title(notice.strategy)
     return Screen(
         f"⚠️ {bold(title)}: the run failed, nothing was sent. Look at its parameters and at the "
-        f"log: {esc(short(notice.detail, LONG))}",
+        f"log: {esc(short(brief(notice.detail), LONG))}",
         ((button("Open strategy", Verb.STRATEGY, handle(notice.strategy)),),),
     )
 

@@ -274,9 +274,10 @@ def held_line(exposure: ExposureView) -> str | None:
     held = len(exposure.positions) or len(exposure.strategy_positions)
     if not held:
         return None
+    it = "it" if held == 1 else "them"
     return (
         f"⚠️ {bold(plural(held, 'position'))} held: until you have logged in again I can neither "
-        "close nor protect them. Stops that rest at the broker stay there."
+        f"close nor protect {it}. Stops that rest at the broker stay there."
     )
 
 

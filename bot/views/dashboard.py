@@ -311,10 +311,12 @@ def pnl_screen(
     page: int = 0,
 ) -> Screen:
     """Return today's profit by account, and the total of those that could be read."""
-    entries = [
-        Item(f"{bold(one.account_label)}\n{text}")
-        for one, text in zip(lines, pnl_lines(lines, indent=INDENT), strict=True)
-    ]
+    if selected == ALL:
+        texts = pnl_lines(lines, indent=INDENT)
+        names = [f"{bold(one.account_label)}\n" for one in lines]
+    else:  # the title names the account
+        texts, names = pnl_lines(lines), [""] * len(lines)
+    entries = [Item(f"{name}{text}") for name, text in zip(names, texts, strict=True)]
     foot = _totals(lines)
     if any(one.charges for one in lines):
         foot.append(f"\n{ESTIMATED}")

@@ -116,7 +116,7 @@ def _beside(view: LimitsView) -> str:
         return "Counted over every account together; paper accounts do not count."
     if view.account.broker.is_paper:
         return "The limits of all accounts together do not count paper accounts."
-    return "The limits of all accounts together hold beside these."
+    return "The limits of all accounts together apply as well."
 
 
 def limit_page(view: LimitsView) -> Screen:

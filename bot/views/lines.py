@@ -136,7 +136,7 @@ def held_list(positions: Sequence[PositionView]) -> list[str]:
 def warning_line(words: str) -> str:
     """Return what is said of a position; a stop or an exit that is on its way is no warning."""
     sign = "⏳" if words.endswith(ON_ITS_WAY) else "⚠️"
-    what, _, why = esc(words).partition(": ")
+    what, _, why = esc(brief(words)).partition(": ")
     line = f"{INDENT}{sign} {what}: {why}" if why else f"{INDENT}{sign} {what}"
     return line if fits_line(line) or not why else f"{INDENT}{sign} {what}:\n{INDENT}{why}"
 
@@ -269,7 +269,7 @@ def _order_row(order: OrderView, *, is_on_card: bool = False, part: str = "") ->
     at, state = _terms_words(order)
     reason = ""
     if order.reason and order.state in _EXPLAINED:
-        reason = f"{INDENT}{esc(short(order.reason, _REASON_LIMIT))}"
+        reason = f"{INDENT}{esc(short(brief(order.reason), _REASON_LIMIT))}"
     whose = esc(strategy_words(order.strategy))
     product = product_words(order.instrument, order.product)
     by = () if is_on_card else (product, clock_time(order.at), whose)
@@ -336,7 +336,7 @@ def _notes(order: OrderView, part: str, *, is_on_card: bool) -> list[str]:
 
 def outcome_words(order: OrderView) -> str:
     """Return how an order ended, such as ``✅ Sold 10 at ₹812.35.`` (escaped)."""
-    words = short(order_state(order), LONG)
+    words = short(brief(order_state(order)), LONG)
     return f"{ORDER_ICON[order.state]} {esc(words[:1].upper() + words[1:])}."
 
 

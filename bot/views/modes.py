@@ -222,8 +222,8 @@ def mode_result(
     lines += _named_few([f"⚠️ {esc(words)}" for words, _ in kept])
     if change.unprotected:
         lines.append(
-            f"⚠️ {bold(plural(change.unprotected, 'position'))} now without the care of a "
-            "strategy: no stop that I move, no square-off."
+            f"⚠️ {bold(plural(change.unprotected, 'position'))} left alone: no stop is placed or "
+            "moved, nothing is squared off."
         )
         lines += _by_account(change.held, _held_lines(change.held))
     if change.exits:

@@ -57,7 +57,8 @@ def panic_question(question: PanicQuestion, chosen: Collection[str], *, with_hol
     if with_holdings:
         kept = f"Delivery positions and holdings are closed too: {delivery}."
     else:
-        kept = f"Not touched: delivery positions and holdings ({delivery}), with their stops."
+        units = f" ({delivery})" if delivery else ""
+        kept = f"Not touched: delivery positions and holdings{units}, with their stops."
     heading = "🛑 " + bold(f"Cancel and close everything on {whose}?")
     if question.running is not None:
         heading = "🛑 " + bold(f"A panic runs already. Add {whose} to it?")

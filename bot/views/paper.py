@@ -27,7 +27,7 @@ _FUNDS = (100_000, 500_000, 1_000_000, 2_500_000)
 """Usual amounts; any other can be typed."""
 WHAT_IT_IS = (
     "A paper account is the quickest way to see what I do: no broker, no login, no money. Its "
-    "orders are filled by rules, rather worse than at a broker."
+    "orders are filled by cautious rules, a little worse than at a broker."
 )
 
 

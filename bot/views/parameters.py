@@ -141,6 +141,6 @@ def dropped_question(
         "It would not trade any more what it holds:",
         held_lines(strategy.name, positions),
         "",
-        "No signal of it closes that then. Stops that rest, guards and the square-off go on; "
-        "/positions closes it.",
+        "After that none of its signals closes this. Stops that rest, guards and the square-off "
+        "go on; /positions closes it.",
     )

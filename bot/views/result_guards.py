@@ -10,6 +10,7 @@ from decimal import Decimal
 from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
+from bot.views.lines import brief
 from bot.views.markup import bold, clock_time, esc, join
 from bot.views.paging import page_row, paged
 from bot.views.screen import DANGER, REFRESH, Screen, button, grid
@@ -110,7 +111,7 @@ def _lines(view: GuardView) -> list[str]:
 
 def _result_line(view: GuardView) -> str:
     if view.result is None:
-        return f"⚠️ Result not known: {esc(view.why)}"
+        return f"⚠️ Result not known: {esc(brief(view.why))}"
     # Judged by what is known of the charges, which must not pass for all of them.
     which = "charges" if view.result.after is not None else "known charges"
     after = bold(signed_rupees(view.result.judged))

@@ -44,7 +44,7 @@ def enable_question(
         texts[:shown],
         f"… and {plural(more, 'more account')}." if more else None,
         None if sizes else "It is off on every account: nothing is traded.",
-        "Each account's mode and limits hold as always.",
+        "Each account's mode and limits apply.",
     )
     return Screen(
         text,

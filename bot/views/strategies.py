@@ -206,7 +206,7 @@ def run_question(strategy: StrategyView, entries_over: str = "") -> str:
         else f"It decides at once and may enter on: {esc(where)}.",
         kept[:_SHOWN],
         f"… and {len(kept) - _SHOWN} more." if len(kept) > _SHOWN else None,
-        "Each account's mode and limits hold as always.",
+        "Each account's mode and limits apply.",
     )
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from core.domain.goal import Goal, NoRest
 from core.domain.ledger import Ledger
+from core.domain.money import rupees
 from core.domain.order import (
     LIVE_STATES,
     OPEN_STATES,
@@ -247,7 +248,7 @@ def _foreign_stops(facts: ProtectionFacts) -> list[Order]:
 
 def _at(stops: Sequence[Order]) -> str:
     prices = sorted({order.request.trigger_price or Decimal(0) for order in stops})
-    return " and ".join(f"{price:f}" for price in prices)
+    return " and ".join(map(rupees, prices))
 
 
 def _closing(facts: ProtectionFacts) -> Protection:
@@ -300,18 +301,19 @@ def _uncovered(facts: ProtectionFacts, units: int) -> Protection:
 
 def _watched(facts: ProtectionFacts, price: Decimal) -> Protection:
     if facts.not_sent:
-        why = f"its stop at {price:f} is watched here, but {facts.not_sent}"
+        why = f"its stop at {rupees(price)} is watched here, but {facts.not_sent}"
         return _open(Lack.NOT_SENT, why)
     if facts.price is None:
         return _open(
-            Lack.PRICE_OLD, f"its stop at {price:f} is watched here, but there is no price"
+            Lack.PRICE_OLD, f"its stop at {rupees(price)} is watched here, but there is no price"
         )
     age = facts.now - facts.price.at
     if age > PRICE_LIVES:
         seconds = int(age.total_seconds())
-        why = f"its stop at {price:f} is watched here, but the price is {seconds} s old"
+        why = f"its stop at {rupees(price)} is watched here, but the price is {seconds} s old"
         return _open(Lack.PRICE_OLD, why)
     how = (
-        f"I watch its stop at {price:f} myself, about every {WATCH_EVERY_S} s and only while I run"
+        f"I watch its stop at {rupees(price)} myself, about every {WATCH_EVERY_S} s and only "
+        "while I run"
     )
     return Protection(Shelter.PROTECTED, how, is_software=True)

@@ -209,13 +209,15 @@ def problem_of(guard: Guard) -> str:
     if trail is None:
         return ""
     if not 0 <= trail.keep < trail.start:
-        return f"The trail keeps {trail.keep:f} from {trail.start:f}; it must keep less than that."
+        return (
+            f"The trail keeps {rupees(trail.keep)} from {rupees(trail.start)}; it must keep less."
+        )
     if (trail.each > 0) is not (trail.more > 0):
         return "Found one of two; expected both: of each further how much to keep how much."
     if trail.each and not (0 < trail.more <= trail.each and low <= trail.each <= high):
         return (
-            f"Of each further {trail.each:f} it keeps {trail.more:f}; it must keep no more than "
-            f"that, of steps of {rupees(low, paise=False)} or more."
+            f"Of each further {rupees(trail.each)} it keeps {rupees(trail.more)}; it must keep no "
+            f"more than that, of steps of {rupees(low, paise=False)} or more."
         )
     if guard.target is not None and guard.target <= trail.start:
         return "The target is reached before the trail begins; expected a higher one, or none."

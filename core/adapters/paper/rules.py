@@ -10,6 +10,7 @@ from core.adapters.paper.book import Book, PaperOrder
 from core.adapters.paper.matching import Look
 from core.adapters.paper.money import available, needed
 from core.domain.instrument import Instrument, InstrumentId, Product
+from core.domain.money import rupees
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Cause, Refusal, Refused
 from core.domain.sessions import SessionWindow
@@ -58,7 +59,7 @@ def _off_tick(price: Decimal | None, known: Instrument, what: str) -> str:
     if price is None or price <= 0:
         return f"the order has no {what}"
     if price % known.tick_size:
-        return f"{what} {price} is no multiple of the tick of {known.tick_size}"
+        return f"{what} {rupees(price)} is no multiple of the tick of {rupees(known.tick_size)}"
     return ""
 
 
@@ -99,7 +100,9 @@ def _outside_band(order: PaperOrder, look: Look) -> Rejection | None:
     low, high, price = look.quote.lower_circuit, look.quote.upper_circuit, order.limit_price
     if price is None or not ((low and price < low) or (high and price > high)):
         return None
-    return Rejection(Cause.BAND, f"price {price} is outside the circuit limits {low} to {high}")
+    limits = " to ".join("none" if one is None else rupees(one) for one in (low, high))
+    words = f"price {rupees(price)} is outside the circuit limits {limits}"
+    return Rejection(Cause.BAND, words)
 
 
 def _beyond_trigger(order: PaperOrder, look: Look) -> Rejection | None:
@@ -109,7 +112,7 @@ def _beyond_trigger(order: PaperOrder, look: Look) -> Rejection | None:
     if (trigger - look.last) * order.side.sign > 0:
         return None
     side = "above" if order.side is Side.BUY else "below"
-    words = f"trigger price {trigger} is not {side} the last price {look.last}"
+    words = f"trigger price {rupees(trigger)} is not {side} the last price {rupees(look.last)}"
     return Rejection(Cause.TRIGGER, words)
 
 

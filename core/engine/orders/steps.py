@@ -16,7 +16,7 @@ from decimal import Decimal
 from core.domain.goal import Goal, NoRest
 from core.domain.identifiers import client_order_id
 from core.domain.instrument import Instrument, InstrumentId
-from core.domain.money import round_to_tick
+from core.domain.money import round_to_tick, rupees
 from core.domain.notices.accounts import SoftwareStop
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import CancelRefused
@@ -323,7 +323,8 @@ class Steps:
             return True
         # Cancelled to be placed anew, it would leave a moment without any (R6): it rests where it
         # is, and the price that is wanted is watched here.
-        text = f"it stays at {stop.request.trigger_price} there: {refused.message}"
+        place = rupees(stop.request.trigger_price or Decimal(0))
+        text = f"it stays at {place} there: {refused.message}"
         notice = SoftwareStop(goal.broker_id, str(goal.instrument), text)
         cause = AlarmCause(Until.FLAT, notice.instrument, (goal.key,))
         await self._alarm_once(f"unmoved:{stop.client_order_id}", notice, cause)

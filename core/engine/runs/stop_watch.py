@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from core.domain.goal import Goal
 from core.domain.instrument import InstrumentId
+from core.domain.money import rupees
 from core.domain.order import LIVE_STATES, Order, Purpose
 from core.domain.protection import PRICE_LIVES, WATCH_EVERY_S, LastPrice
 from core.domain.sessions import trading_day
@@ -179,7 +180,7 @@ class StopWatch:
         if not one.is_through(price.last):
             self._through_since.pop(one.goal.key, None)
         elif not one.rests:
-            await self._close(one, f"I watch it myself, and the price is {price.last:f}")
+            await self._close(one, f"I watch it myself, and the price is {rupees(price.last)}")
         else:
             await self._judge_resting(one, price)
 
@@ -217,7 +218,7 @@ class StopWatch:
         now = self._clock.monotonic()
         since = self._through_since.setdefault(one.goal.key, now)
         if now - since >= _UNFILLED_FOR_S:
-            how = f"the price is {price.last:f}, and the stop at the broker has not closed it"
+            how = f"the price is {rupees(price.last)}, and the stop at the broker has not closed it"
             await self._close(one, how)
 
     async def _close(self, one: Watched, how: str) -> None:

@@ -54,9 +54,11 @@ const wrap = (entity, raw, inner, actions) => {
     case "mention": case "hashtag": case "cashtag": case "text_mention":
       return make("span", { class: "tag" }, inner);
     case "bot_command": {
-      const button = make("button", { class: "command", type: "button" }, inner);
-      button.addEventListener("click", () => actions.send(raw));
-      return button;
+      // No button: that is an inline box, before and after which a line may break.
+      const command = make("span", { class: "command", tabindex: "0", role: "button" }, inner);
+      command.addEventListener("click", () => actions.send(raw));
+      command.addEventListener("keydown", (event) => { if (event.key === "Enter") actions.send(raw); });
+      return command;
     }
     case "pre": return pre(entity, raw, inner, actions);
     case "code": {

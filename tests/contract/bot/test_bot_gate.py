@@ -227,7 +227,7 @@ async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
     assert "not even stops" in question["text"]
     await world.owner.tap("Yes, set Paused")
     result = await world.owner.sees("All accounts: Paused")
-    assert "1 position now without the care" in result["text"]
+    assert "1 position left alone: no stop" in result["text"]
     assert "Buying 10 SBIN" in result["text"]
     assert await world.control.modes.global_mode() is TradingMode.PAUSED
     await world.owner.tap("Cancel BUY SBIN")

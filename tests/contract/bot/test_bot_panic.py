@@ -54,7 +54,7 @@ async def test_the_question_names_what_goes_and_what_stays(world: World) -> None
     assert "I will close 1 position at the market price and cancel 1 working order" in shown["text"]
     assert f"☑ {MAIN.label}\n   1 position · 1 order\n" in shown["text"]
     assert f"☑ {OTHER.label}\n   nothing open\n" in shown["text"]
-    assert "Not touched: delivery positions and holdings (0), with their stops." in shown["text"]
+    assert "Not touched: delivery positions and holdings, with their stops." in shown["text"]
     await world.owner.tap("Close everything now (2 accounts)")
     await world.owner.sees("Confirmed")
     row = await the_panic(world)

@@ -343,7 +343,7 @@ def test_the_result_of_a_pause_counts_what_it_leaves():
     screen = mode_result(change, MAIN.label, at=at)
     text = plain(screen)
     assert "✅ Zerodha - Main: Paused" in text
-    assert "⚠️ 2 positions now without the care of a strategy" in text
+    assert "⚠️ 2 positions left alone: no stop is placed or moved" in text
     assert "Still working at the broker: 2 orders\nAs of 10:02:05; now: /orders.\n" in text
     assert labels(screen) == [
         ["Cancel BUY SBIN"],

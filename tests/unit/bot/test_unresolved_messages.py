@@ -158,10 +158,10 @@ def test_many_candidates_stay_within_a_message():
         ),
         (a_view(needs_login=True), "Nothing can be asked before the account is logged in."),
         (
-            a_view(held=("+5 SBIN: a stop rests at the broker at 800",)),
+            a_view(held=("+5 SBIN: a stop rests at the broker at ₹800.00",)),
             (
                 "⚠️ An exit of what is held there waits as well:\n"
-                "• +5 SBIN: a stop rests at the broker at 800"
+                "• +5 SBIN: a stop rests at the broker at ₹800.00"
             ),
         ),
     ],

@@ -254,7 +254,7 @@ async def test_what_is_held_there_is_said_with_its_protection(desk: Desk) -> Non
     await desk.holds(5, Decimal(800))
     await unresolved(desk)
     known = await view(desk)
-    assert known.held == ("+5 SBIN: a stop rests at the broker at 800",)
+    assert known.held == ("+5 SBIN: a stop rests at the broker at ₹800.00",)
     assert 119 <= known.left_s <= 120
     assert known.gives_up_at - known.order.at == timedelta(seconds=120)
 

@@ -131,7 +131,7 @@ async def test_the_question_about_a_stop_ends_when_it_rests_again(desk: Desk) ->
     await desk.turns(6, apart_s=3)
     found = [told for told, _, _ in await over(desk) if isinstance(told, AlarmOver)]
     assert [one.alarm for one in found] == [StopCancelled.kind]
-    assert found[0].how == "a stop rests at the broker at 800.00"
+    assert found[0].how == "a stop rests at the broker at ₹800.00"
 
 
 @pytest.mark.row("R7")

@@ -111,7 +111,7 @@ async def test_exit_of_what_is_held_waits_and_its_stop_rests_on(desk: Desk) -> N
     assert [one.quantity for one in desk.at.resting()] == [10]
     assert await desk.orders(Purpose.EXIT) == []
     view = await desk.engine.control.unresolved.view(TAG)
-    assert view.held == ("+10 SBIN: its stop rests at the broker at 800 until its exit may go",)
+    assert view.held == ("+10 SBIN: its stop rests at the broker at ₹800.00 until its exit may go",)
     await desk.engine.control.unresolved.not_placed(desk.engine.command(), TAG)
     await desk.clock.advance(6)
     await desk.turns(6)
