@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -146,3 +147,28 @@ def test_stops_cover_what_is_held_to_the_unit(
             assert ("cancel", order.client_order_id) == step
         case other:
             assert (other, step) == (Wait(), None)
+
+
+@pytest.mark.row("D9")
+def test_stop_that_the_strategy_takes_back_is_cancelled() -> None:
+    """Resting on, it would close at a price that nobody wants any more."""
+    (stop,) = resting(15)
+    step = protect(replace(GOAL, stop_price=None), 15, [stop], wait=None, now=SENT_AT, chase_s=15)
+    assert isinstance(step, Cancel) and step.order is stop
+
+
+@pytest.mark.parametrize("state", [S.PENDING_CANCEL, S.PENDING_UPDATE])
+def test_stop_whose_change_is_on_the_way_is_asked_for_nothing_more(state: OrderState) -> None:
+    """Nor is another placed beside it: one request at a time, else no outcome is known."""
+    stops = [replace(one, state=state) for one in resting(10)]
+    moved = replace(GOAL, stop_price=STOP - 10)
+    step = protect(moved, 15, stops, wait=None, now=SENT_AT, chase_s=15)
+    assert isinstance(step, Wait)
+
+
+def test_stop_moves_although_what_is_missing_beside_it_waits() -> None:
+    """A broker that took no second stop is asked for it later; the first follows the strategy."""
+    moved, wait = replace(GOAL, stop_price=STOP - 10), Wait(SENT_AT + timedelta(minutes=1))
+    step = protect(moved, 15, resting(10), wait=wait, now=SENT_AT, chase_s=15)
+    assert isinstance(step, ResizeStop)
+    assert (step.quantity, step.trigger_price) == (10, STOP - 10)
