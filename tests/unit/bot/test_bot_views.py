@@ -323,6 +323,11 @@ def test_the_drain_view_tells_what_is_left():
         "   orb\n\n"
         "Results in rows are before charges."
     )
+    holding = Holding(InstrumentId("NSE", "INFY"), 100, 5, Decimal(1400), Decimal("1502.50"))
+    second = an_account("fyers_b", FYERS, "Second", is_default=False)
+    both = plain(drain_screen([DrainView(second, (), (holding,), (an_order(second),), None), view]))
+    assert "Fyers - Second\n1 holding · 1 working order\n   value not known\nINFY 100" in both
+    assert both.index("Buying 10 SBIN") < both.index("Zerodha - Main\n1 position")
     drained = DrainView(MAIN, (), (), (), Decimal(0))
     assert "✅ All closed" in plain(drain_screen([drained]))
     assert "No account is in exit-only mode." in plain(drain_screen([]))
