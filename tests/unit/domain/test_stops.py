@@ -11,7 +11,7 @@ import pytest
 from core.domain.goal import Goal
 from core.domain.instrument import Product
 from core.domain.order import Order, OrderState, OrderType, Purpose, Side
-from core.domain.steps import Cancel, PlaceStop, ResizeStop, Step, StopGone, Wait
+from core.domain.steps import Cancel, PlaceStop, ResizeStop, Step, StopGone, StopPassed, Wait
 from core.domain.stops import protect
 from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, order_in
 
@@ -172,3 +172,52 @@ def test_stop_moves_although_what_is_missing_beside_it_waits() -> None:
     step = protect(moved, 15, resting(10), wait=wait, now=SENT_AT, chase_s=15)
     assert isinstance(step, ResizeStop)
     assert (step.quantity, step.trigger_price) == (10, STOP - 10)
+
+
+def step_for(goal: Goal, held: int, *stops: Order, limit: int | None = None) -> Step:
+    now = SENT_AT + timedelta(minutes=10)
+    return protect(goal, held, stops, wait=None, now=now, chase_s=15, limit=limit)
+
+
+@pytest.mark.row("R3")
+def test_no_stop_is_larger_than_one_order_may_be() -> None:
+    """What is above the freeze quantity is covered by several, one a turn."""
+    step = step_for(GOAL, 25, limit=10)
+    assert isinstance(step, PlaceStop) and step.quantity == 10
+    step = step_for(GOAL, 25, *resting(10, 10), limit=10)
+    assert isinstance(step, PlaceStop) and step.quantity == 5
+
+
+@pytest.mark.row("D9")
+def test_stop_that_may_not_rest_is_not_placed() -> None:
+    """The broker refused it, or a person took it away."""
+    assert isinstance(step_for(replace(GOAL, can_rest=False), 15), Wait)
+
+
+def test_what_is_missing_follows_the_price_that_a_person_has_set() -> None:
+    """Beside a stop that was moved in the broker's app, and that one is not moved back."""
+    (stop,) = resting(10)
+    request = replace(stop.request, trigger_price=STOP - 7)
+    theirs = replace(stop, request=request, is_changed_outside=True)
+    step = step_for(GOAL, 15, theirs)
+    assert isinstance(step, PlaceStop)
+    assert (step.quantity, step.trigger_price) == (5, STOP - 7)
+    assert isinstance(step_for(GOAL, 10, theirs), Wait)
+
+
+def test_stop_that_the_broker_does_not_move_holds_back_no_other() -> None:
+    """It rests where it is; the other one goes to the price that is wanted."""
+    first, second = resting(10, 5)
+    moved = replace(GOAL, stop_price=STOP - 10)
+    refused = {"S0": replace(first.request, trigger_price=STOP - 10)}
+    step = protect(moved, 15, [first, second], wait=None, now=SENT_AT, chase_s=15, refused=refused)
+    assert isinstance(step, ResizeStop) and step.order is second
+
+
+def test_stop_that_has_triggered_is_given_time_to_fill() -> None:
+    """Then it is chased as an exit is."""
+    (stop,) = resting(15)
+    hit = replace(stop, triggered_at=SENT_AT)
+    for seconds, kind in ((14, Wait), (15, StopPassed)):
+        now = SENT_AT + timedelta(seconds=seconds)
+        assert isinstance(protect(GOAL, 15, [hit], wait=None, now=now, chase_s=15), kind)
