@@ -122,6 +122,7 @@ def test_daily_loss_and_order_value_are_needed_for_live_entries():
             {"in_day": 100, "is_all": True},
             "ORDERS_DAY: 100 orders today on all accounts together, the limit is 100 a day",
         ),
+        (Limits(orders_day=100), {"in_day": 99}, ""),
         (Limits(daily_loss=Decimal(1)), {"units": 10**6}, ""),
     ],
 )
@@ -136,6 +137,12 @@ def test_an_unknown_price_passes_no_limit_of_a_value(limits: Limits):
     assert "its price is not known" in breach(limits, price=None)
     assert breach(limits, quantity=0, price=None) == ""
     assert breach(Limits(open_positions=5), price=None) == ""
+
+
+def test_only_a_limit_that_an_entry_could_pass_bounds_entries():
+    """The daily loss ends in EXIT_ONLY, and is no check of an entry."""
+    assert not Limits(daily_loss=LAKH).bounds_entries
+    assert Limits(orders_day=1).bounds_entries and Limits(order_value=LAKH).bounds_entries
 
 
 def test_the_stricter_of_two_sets_holds():

@@ -156,6 +156,18 @@ def test_one_entry_of_a_strategy_works_at_a_time() -> None:
         order(Purpose.ENTRY, Side.BUY, 10, OrderState.FILLED),
     ]
     assert code(replace(ENTRY, others=harmless)) == ""
+    beside = [order(Purpose.STOP, Side.SELL, 10), order(Purpose.EXIT, Side.SELL, 10)]
+    assert code(replace(ENTRY, others=beside)) == ""
+    for purpose in (Purpose.STOP, Purpose.EXIT):
+        assert code(replace(EXIT, purpose=purpose, others=[working])) == ""
+
+
+@pytest.mark.row("R3")
+def test_slices_of_one_entry_work_beside_one_another() -> None:
+    """They are of one run; an entry that another run decides waits."""
+    slice_ = order(Purpose.ENTRY, Side.BUY, 10)
+    assert code(replace(ENTRY, run_id=slice_.run_id, others=[slice_])) == ""
+    assert code(replace(ENTRY, run_id="another", others=[slice_])) == "ENTRY_WORKING"
 
 
 @pytest.mark.matrix("B09")
@@ -251,6 +263,16 @@ def test_what_is_counted_in_lots_is_not_sent(name: str) -> None:
         assert denial.reason == f"found {name}; Saarthi trades on NSE, BSE, NFO and BFO only"
     for handled in ("BSE:SBIN", "NFO:SBIN26NOVFUT", "BFO:SENSEX26NOVFUT"):
         assert first_denial(replace(ENTRY, instrument=InstrumentId.parse(handled))) is None
+
+
+@pytest.mark.row("R3")
+def test_a_users_share_on_margin_is_not_sold_as_another_product() -> None:
+    """It is MTF at the broker: the sale would open a short beside it."""
+    close = replace(EXIT, strategy=MANUAL, by_user=True, product=Product.NRML, ledgers=[])
+    denial = first_denial(close)
+    assert denial is not None
+    assert (denial.code, "MTF" in denial.reason) == ("NOT_HANDLED", True)
+    assert code(replace(close, product=Product.MIS)) == ""
 
 
 def resting(side: Side, quantity: int, kind: OrderType = OrderType.LIMIT) -> Order:

@@ -8,9 +8,13 @@ from decimal import Decimal
 import pytest
 
 from core.domain.broker import Funds
+from core.domain.order import Purpose
 from core.domain.sessions import IST
+from core.domain.target import Direction
+from core.domain.views import SizeKind
 from core.engine.accounts.tokens import is_of_the_day
 from tests.fakes.memory_engine import MemoryEngine, market_clock
+from tests.fakes.run_bench import RunBench
 
 EVENING = datetime(2026, 11, 23, 15, 0, tzinfo=IST)
 
@@ -33,6 +37,33 @@ async def test_capital_is_read_after_the_mornings_login() -> None:
     await worker.turn()
     figures = await engine.store.find("day_figures", {}, sort=[("day", 1)])
     assert [row["capital"] for row in figures] == [Decimal(100), Decimal(70)]
+
+
+@pytest.mark.row("D4")
+async def test_a_share_is_of_the_users_figure_else_of_the_mornings_money() -> None:
+    """10 % of 2,50,000 that were free at 815 are 30 shares; of a lakh that the user names, 12."""
+    bench = await RunBench().opened()
+    await bench.assign(size_kind=SizeKind.CAPITAL_SHARE, size_value=Decimal(10))
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    assert await bench.note() == (
+        "its capital is not known yet today, so no size can be worked out"
+    )
+    await bench.turns()
+    await bench.run()
+    (first,) = await bench.engine.orders()
+    assert first.request.quantity == 30
+    await bench.turns()
+    await bench.close()
+    await bench.turns()
+    settings, name = bench.engine.control.settings, f"capital|{bench.account.broker_id}"
+    await settings.set(bench.engine.command(), name, "100000")
+    await bench.engine.clock.advance(60)
+    later = bench.engine.clock.market_now()
+    bench.strategy.want(Direction.LONG, later)
+    await bench.run(later)
+    entries = [one for one in await bench.engine.orders() if one.purpose is Purpose.ENTRY]
+    assert sorted(one.request.quantity for one in entries) == [12, 30]
 
 
 @pytest.mark.parametrize(
