@@ -229,7 +229,6 @@ async def trade(person: Person, shots: Path) -> None:
 @pytest.mark.row("F1")
 @pytest.mark.row("R2")
 @pytest.mark.row("A1")
-@pytest.mark.row("A2")
 @pytest.mark.row("B3")
 @pytest.mark.row("S2")
 async def test_a_user_connects_two_accounts_and_sees_them_trade(

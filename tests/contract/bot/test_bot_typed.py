@@ -187,7 +187,6 @@ async def test_a_limit_of_the_days_loss_is_asked_for_with_its_amount(world: Worl
     await world.owner.reads(shown["id"], "Daily loss: ₹500 (was no limit)")
 
 
-@pytest.mark.row("A10")
 async def test_a_number_is_not_taken_for_a_question_that_was_left(world: World) -> None:
     """Whoever opens other settings has left it."""
     await two_accounts(world)

@@ -136,3 +136,21 @@ async def test_a_rename_takes_no_name_of_another(
     assert names == {"Taken", "MAIN"}
     with pytest.raises(UserError, match="called 'main' already"):
         await engine.control.accounts.check_name_is_free("main")
+
+
+@pytest.mark.row("A7", "A10")
+async def test_a_renamed_account_gives_its_old_name_back_and_keeps_its_new_one() -> None:
+    """Also from somebody who asked for the same name at the same moment."""
+    engine = await MemoryEngine(market_clock(TEN)).owned()
+    first, second = await engine.connect("Main"), await engine.connect("Second")
+    stored = engine.control.accounts
+    await stored.rename(engine.command(), first.broker_id, "Prime")
+    with pytest.raises(UserError, match="called 'PRIME' already"):
+        await stored.rename(engine.command(), second.broker_id, "PRIME")
+    again = await engine.connect("Main")
+    names = {one.broker_id: one.display_name for one in await stored.all()}
+    assert names == {
+        first.broker_id: "Prime",
+        second.broker_id: "Second",
+        again.broker_id: "Main",
+    }

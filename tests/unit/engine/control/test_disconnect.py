@@ -101,6 +101,8 @@ async def test_it_is_no_account_any_more() -> None:
     with pytest.raises(LoginRefused) as refused:
         await engine.control.logins.linked_account(page.rpartition("/")[2])
     assert refused.value.fault is LoginFault.ACCOUNT_UNKNOWN
+    left = await engine.store.find("login_links", {"broker_id": account.broker_id})
+    assert left == []
     gate = await engine.store.get("account_gates", account.broker_id)
     assert gate is None or not (gate["enabled"] or gate["drain"])
 
