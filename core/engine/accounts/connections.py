@@ -76,6 +76,25 @@ class Connections:
         except NotFound:
             return None
 
+    async def parting(self, broker_id: str) -> BrokerClient | None:
+        """Return a client to log an account out with, the caller's to close; None without a login.
+
+        It needs no list of instruments: it is to be had where nothing can be traded.
+
+        Raises:
+            BrokerReadError: This program does not know the broker.
+            VaultError: The secrets of this account cannot be opened.
+            NotFound: There is no such account.
+        """
+        account = await self._accounts.get(broker_id)
+        if not account.broker.is_supported:
+            raise BrokerReadError(ReadFault.REFUSED, account.parked_reason)
+        if account.needs_login:
+            return None
+        master = await self._masters.at_hand(account.broker)
+        credentials = await self._accounts.credentials(broker_id)
+        return self._brokers[account.broker].connect(credentials, master)
+
     def warm(self, broker_ids: Iterable[str]) -> None:
         """Have connections open for orders that may come in a moment; returns at once.
 

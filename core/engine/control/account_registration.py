@@ -20,7 +20,7 @@ from core.engine.orders.guards import close_alarms
 from core.engine.orders.journal import Journal
 from core.engine.outbox import Outbox
 from core.engine.workers.pool import WorkerPool
-from core.errors import BrokerReadError, UserError
+from core.errors import BrokerReadError, UserError, VaultError
 from core.ports.broker import BrokerClient
 from core.ports.store import StoreView
 
@@ -120,7 +120,7 @@ class AccountRegistration:
         if account.broker.is_paper:
             raise UserError(f"{account.label} is a paper account: it has no key and no secret.")
         await self.check_key(api_key, account.broker.name, besides=broker_id)
-        client = await self._client_or_none(broker_id)
+        client, unheard = await self._parting(broker_id)
         worker = self._pool.get(broker_id)
         # Under the lock no order is on its way with the client that ends here.
         async with worker.lock if worker is not None else nullcontext():
@@ -131,11 +131,8 @@ class AccountRegistration:
                 nonce=f"renew:{command.id}",
                 also=self._tokens.ended,
             )
-            if client is not None:
-                try:
-                    await client.logout()
-                except BrokerReadError as error:
-                    _log.info("account %s: the old login was not ended: %s", broker_id, error)
+            if unheard := unheard or await _logged_out(client):
+                _log.info("account %s: the old login was not ended: %s", broker_id, unheard)
             await self._connections.drop(broker_id)
         self._pool.wake(broker_id)
         await self._tokens.show_warning(force=True)
@@ -143,7 +140,7 @@ class AccountRegistration:
 
     async def disconnect(self, command: Command, broker_id: str) -> Account:
         """Log out, wipe the secrets, keep the history; what is held is the person's (A8)."""
-        client = await self._client_or_none(broker_id)
+        client, unheard = await self._parting(broker_id)
 
         async def also(view: StoreView) -> None:
             await self._journal.end_cards(view, broker_id)
@@ -154,22 +151,36 @@ class AccountRegistration:
                 await self._paper.close(view, broker_id)
 
         account = await self._accounts.wipe(broker_id, nonce=f"disconnect:{command.id}", also=also)
-        if client is not None:
-            try:
-                await client.logout()
-            except BrokerReadError as error:
-                # The token is wiped here and dies at 06:00 there; say so instead of failing.
-                self._troubles[f"logout {broker_id}"] = (
-                    f"{account.label} was disconnected, but the broker did not confirm the logout: "
-                    f"{error}"
-                )
+        if unheard := unheard or await _logged_out(client):
+            # The token is wiped here and dies at 06:00 there; say so instead of failing.
+            self._troubles[f"logout {broker_id}"] = (
+                f"{account.label} was disconnected, but the broker did not confirm the logout: "
+                f"{unheard}"
+            )
         await self._connections.drop(broker_id)
         self._pool.wake(broker_id)
         await self._tokens.show_warning()
         return account
 
-    async def _client_or_none(self, broker_id: str) -> BrokerClient | None:
+    async def _parting(self, broker_id: str) -> tuple[BrokerClient | None, str]:
+        """Return what logs an account out, made while its secrets are there, or why nothing can.
+
+        An account whose secrets cannot be opened has to be left or mended all the same.
+        """
         try:
-            return await self._connections.client_of(broker_id)
-        except BrokerReadError:
-            return None
+            return await self._connections.parting(broker_id), ""
+        except (BrokerReadError, VaultError) as error:
+            return None, str(error)
+
+
+async def _logged_out(client: BrokerClient | None) -> str:
+    """Log out, and close the client; return why the broker did not confirm it, or ''."""
+    if client is None:
+        return ""
+    try:
+        await client.logout()
+    except BrokerReadError as error:
+        return str(error)
+    finally:
+        await client.aclose()
+    return ""

@@ -112,7 +112,12 @@ async def test_what_became_the_default_since_the_question_is_not_disconnected() 
 @pytest.mark.row("A7", "A10")
 @pytest.mark.parametrize(
     ("typed", "told"),
-    [("taken", "Another account is called"), ("T\u0430ken", "looks like"), ("\u200b", "empty")],
+    [
+        ("taken", "Another account is called"),
+        ("T\u0430ken", "looks like"),
+        ("\u200b", "empty"),
+        ("x" * 41, "41 characters; expected at most 40"),
+    ],
 )
 async def test_a_rename_takes_no_name_of_another(
     typed: str, told: str, monkeypatch: pytest.MonkeyPatch
