@@ -36,6 +36,10 @@ demo: $(VENV)/installed-embedded
 	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(CLOCK),--clock "$(CLOCK)") \
 	  $(if $(REPLAY),--replay "$(REPLAY)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
 
+# What has been compiled is kept, whatever the shell says: else each worker, and each program that a
+# test starts, compiles everything again.
+quick test test-dates faults nightly: export PYTHONDONTWRITEBYTECODE :=
+
 # What to run after each change: no store, no simulator, no browser.
 quick: check
 	$(BIN)/python -P -m pytest -q -n 2 --dist worksteal -W error::pytest.PytestUnraisableExceptionWarning \

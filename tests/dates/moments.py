@@ -109,5 +109,7 @@ def environment(moment: Moment, faketime: Path) -> dict[str, str]:
         "FAKETIME": f"{ahead:+d}",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "PYTHONPATH": str(_SHIM),
+        # Files are of another time there, so what was compiled here or there is of no use to both.
+        "PYTHONDONTWRITEBYTECODE": "1",
         "TZ": moment.zone.key,
     }

@@ -6,7 +6,10 @@ import os
 
 __all__ = ["clock_environment"]
 
-_NAMES = ("TZ", "LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "PYTHONPATH")
+_NAMES = (
+    *("TZ", "LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC"),
+    *("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"),
+)
 
 
 def clock_environment() -> dict[str, str]:
