@@ -1,9 +1,8 @@
-"""A store on a fresh database: on a server, or on each server and in memory in turn."""
+"""A store on an empty database: on a server, or on each server and in memory in turn."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from core.adapters.mongo.migrations import migrate
 from core.adapters.mongo.store import Budget, MongoStore, StoreOptions
 from core.adapters.single_writer import SingleWriterStore
 from core.ports.store import ServedStore
+from tests.conftest import lent_database
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 
@@ -50,12 +50,12 @@ async def other_mongo_store(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A fresh database on a server or, without an address, in memory."""
+    """An empty database on a server or, without an address, in memory."""
 
     uri: str | None
+    name: str
     is_held: bool = False
     memory: MemoryDatabase = field(default_factory=MemoryDatabase)
-    name: str = field(default_factory=lambda: f"test_{uuid.uuid4().hex[:12]}")
 
     @asynccontextmanager
     async def store(self, options: StoreOptions) -> AsyncIterator[ServedStore]:
@@ -72,13 +72,16 @@ BELOW = ("embedded", "mongod", "memory")
 
 
 @pytest.fixture(params=[*BELOW, *(f"held {one}" for one in BELOW)])
-def place(request: pytest.FixtureRequest) -> Place:
+def place(request: pytest.FixtureRequest, spares: dict[str, str]) -> Iterator[Place]:
     """Every implementation of the store port in turn, and the single writer over each."""
     # Not in an asynchronous fixture: a server that is not there yet is started on a loop of its own.
     *held, below = request.param.split()
-    is_memory = below == "memory"
-    uri = None if is_memory else request.getfixturevalue(f"{below}_store_uri")
-    return Place(uri, is_held=bool(held))
+    if below == "memory":
+        yield Place(None, "", is_held=bool(held))
+        return
+    uri = request.getfixturevalue(f"{below}_store_uri")
+    for name in lent_database(uri, spares):
+        yield Place(uri, name, is_held=bool(held))
 
 
 @pytest.fixture
@@ -89,8 +92,6 @@ async def store(place: Place) -> AsyncIterator[ServedStore]:
             await migrate(store)
         async with held(store) if place.is_held else nullcontext(store) as opened:
             yield opened
-        if isinstance(store, MongoStore):
-            await store.command({"dropDatabase": 1})
 
 
 @asynccontextmanager
