@@ -45,6 +45,8 @@ def words_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def named_in(source: str) -> list[int]:
+    if not NAMED.search(source):
+        return []
     return [line for line, word in words_of(ast.parse(source)) if NAMED.search(word)]
 
 

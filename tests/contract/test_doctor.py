@@ -54,6 +54,7 @@ def driver_leaves() -> Iterator[None]:
     The doctor opens and closes the store within half a second, so that happens here; a later test
     would be blamed for it.
     """
+    gc.freeze()  # only what is made from here on is looked at
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, get_args, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from core.domain.notices.logins import LoginDone, LoginFailed
 from core.domain.notices.notice import Notice
@@ -53,6 +53,7 @@ BY_THE_FIRST_VERSION: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+@settings(max_examples=30)  # each is one notice of every kind
 @given(ALL_KINDS)
 def test_every_notice_is_read_as_it_was_written(notices: tuple[Notice, ...]) -> None:
     """Nothing is lost between a notice and its document, whatever its fields hold."""

@@ -217,6 +217,7 @@ async def test_sender_that_is_ended_leaves_nothing_undone(
     memory_store: MemoryStore, turns: int
 ) -> None:
     """At whatever moment: what it had begun to claim or write ends, and nothing is only made."""
+    gc.freeze()  # only what is made from here on is looked at below
     outbox, told = Outbox(RunningClock()), Chats()
     await post(memory_store, outbox, 1, 0, 1, 2)
     with warnings.catch_warnings(record=True) as found:
