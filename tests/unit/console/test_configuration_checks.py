@@ -79,3 +79,20 @@ async def test_a_page_without_end_is_not_ours() -> None:
     server.close()
     assert "something else than Saarthi answers" in str(public)
     assert "another program listens" in str(web)
+
+
+@pytest.mark.row("F7")
+async def test_plain_public_address_is_a_failure_beside_real_brokers() -> None:
+    """They redirect to https alone; either way the addresses for their consoles are told."""
+    given = {"SAARTHI_PUBLIC_URL": "http://127.0.0.1:1"}
+    async with network.client() as http:
+        real, simulated = [
+            list(map(str, await network.public_address(load_settings(environment=one), http)))
+            for one in (given, given | SIMULATED)
+        ]
+    (plain,) = [one for one in real if one.startswith("fail")]
+    assert "http://127.0.0.1:1: brokers redirect to https only" in plain
+    assert not [one for one in simulated if one.startswith("fail")]
+    for lines in (real, simulated):
+        for path in ("/broker/callback/zerodha", "/broker/callback/fyers", "/postback/zerodha"):
+            assert [one for one in lines if f"http://127.0.0.1:1{path}  (" in one], path
