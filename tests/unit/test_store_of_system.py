@@ -13,6 +13,7 @@ import pytest
 
 from core.adapters.mongo._process import DirectoryLock
 from core.adapters.mongo.server import StoreServer, _starter
+from core.adapters.mongo.store import ServerKind, _kind
 from core.adapters.paper import PAPER_PROFILE
 from core.bootstrap import Foundation, build, open_system
 from core.bootstrap import foundation as module
@@ -158,3 +159,29 @@ async def test_controller_with_paper_accounts_alone_needs_no_yes() -> None:
     await engine.control.registration.add(engine.command(), draft)
     system = build(engine.foundation, {}, decisions=InProcess({}), brokers=engine.brokers)
     await system.begin()
+
+
+class Server:
+    """What a client is told by the server that it reached."""
+
+    def __init__(self, **answers: dict[str, Any]) -> None:
+        self._answers = answers
+
+    @property
+    def admin(self) -> Server:
+        return self
+
+    async def command(self, name: str) -> dict[str, Any]:
+        return self._answers[name]
+
+
+async def test_standalone_server_at_the_given_address_is_refused() -> None:
+    """It has no transactions; the sentence says what is expected instead."""
+    alone: Any = Server(hello={"isWritablePrimary": True}, buildInfo={"version": "7.0.0"})
+    with pytest.raises(ConfigurationError, match="standalone server; expected a replica set"):
+        await _kind(alone)
+    kinds = [
+        await _kind(Server(hello={"setName": "rs0"}, buildInfo=info))  # type: ignore[arg-type]
+        for info in ({"version": "7.0.0"}, {"secantusVersion": "1"})
+    ]
+    assert kinds == [ServerKind.MONGOD, ServerKind.EMBEDDED]

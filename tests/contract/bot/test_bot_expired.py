@@ -51,6 +51,9 @@ async def test_every_view_of_it_and_of_all_together_says_so(world: World) -> Non
         assert is_marked(await person.reads(shown["id"], "Zerodha - Second")), command
         await person.tap("Main")
         await person.reads(shown["id"], "Zerodha - Main")
+    await person.say("/brokers")
+    page = await person.tap("Edit Second")
+    assert is_marked(await person.reads(page, "Dashboard data may be incomplete"))
     for command in ("limits", "guard"):
         await person.say(f"/{command}")
         page = await person.tap("Second")
