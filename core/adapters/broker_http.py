@@ -44,7 +44,16 @@ from core.domain.route import OWN_ROUTE, Route
 from core.errors import BrokerReadError, ReadFault
 from core.ports.clock import Clock, ComparedClock
 
-__all__ = ["MASTER_LIMIT", "BrokerTransport", "NoReply", "Raw", "Reply", "retry_after"]
+__all__ = [
+    "MASTER_LIMIT",
+    "BrokerTransport",
+    "NoReply",
+    "Raw",
+    "Reply",
+    "Wire",
+    "retry_after",
+    "wire_of",
+]
 
 WRITE_LIMIT = 256 * 1024
 """Largest body of an answer to an order, in bytes."""
@@ -181,7 +190,7 @@ class BrokerTransport:
 
     async def send(
         self,
-        request: Outgoing | requests.PreparedRequest,
+        request: Outgoing | requests.PreparedRequest | Wire,
         bucket: Bucket,
         *,
         limit: int | None = None,
@@ -194,7 +203,7 @@ class BrokerTransport:
         then unknown.
 
         Args:
-            request: What an SDK built.
+            request: What an SDK built, or ``wire_of`` it for this bucket.
             bucket: The rate it counts against.
             limit: Largest accepted body in bytes; by default what the bucket allows.
             deadline_s: Another total deadline than the account's.
@@ -206,7 +215,7 @@ class BrokerTransport:
         # write "not sent" or "ambiguous" (I4).
         attempt = _Attempt(self._throttle, bucket, size, latest)
         try:
-            wire = _wire(request, bucket)
+            wire = request if isinstance(request, Wire) else wire_of(request, bucket)
             async with asyncio.timeout(total_s), self._lanes[bucket]:
                 return await self._exchange(wire, attempt)
         except TimeoutError:
@@ -226,7 +235,7 @@ class BrokerTransport:
         self._pool.close()
         await asyncio.sleep(0)  # the loop forgets their sockets
 
-    async def _exchange(self, wire: _Wire, attempt: _Attempt) -> Reply:
+    async def _exchange(self, wire: Wire, attempt: _Attempt) -> Reply:
         """Send a request and return its answer.
 
         Only what merely asks may go out twice: on a connection that had been idle for long, when
@@ -241,7 +250,7 @@ class BrokerTransport:
                 raise
         return await self._answered(await self._ready(wire, attempt, is_safe=True), wire, attempt)
 
-    async def _ready(self, wire: _Wire, attempt: _Attempt, *, is_safe: bool) -> Connection:
+    async def _ready(self, wire: Wire, attempt: _Attempt, *, is_safe: bool) -> Connection:
         """Return a connection on which the request may go out at once.
 
         The rate is waited for on the open connection: counted earlier, a slow connection would
@@ -270,7 +279,7 @@ class BrokerTransport:
             connection.abort()
         raise ConnectionResetError("each connection ended before the request could be sent")
 
-    async def _answered(self, connection: Connection, wire: _Wire, attempt: _Attempt) -> Reply:
+    async def _answered(self, connection: Connection, wire: Wire, attempt: _Attempt) -> Reply:
         try:
             connection.begin(self._clock.monotonic())
             attempt.left_at = left_at = self._clock.now()
@@ -296,7 +305,7 @@ class BrokerTransport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wire:
+class Wire:
     """A request as it is written, and whether it may change anything."""
 
     origin: Origin
@@ -304,7 +313,7 @@ class _Wire:
     is_write: bool
 
 
-def _wire(request: Outgoing | requests.PreparedRequest, bucket: Bucket) -> _Wire:
+def wire_of(request: Outgoing | requests.PreparedRequest, bucket: Bucket) -> Wire:
     """Return a request as it is written.
 
     Raises:
@@ -315,7 +324,7 @@ def _wire(request: Outgoing | requests.PreparedRequest, bucket: Bucket) -> _Wire
     origin, path = _located(address)
     headers = {name: value for name, value in sent.headers.items() if name != "Connection"}
     headers["Accept-Encoding"] = "gzip"  # what _read can unpack under a cap
-    return _Wire(
+    return Wire(
         origin,
         request_bytes(sent.method, f"{path}{question}{query}", origin, headers, sent.body),
         bucket is Bucket.ORDERS or sent.method != "GET",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from core.domain.broker import (
     BrokerOrder,
@@ -42,6 +42,7 @@ __all__ = [
     "LoginPort",
     "MarketDataSource",
     "OrderEntry",
+    "PreparesOrders",
 ]
 
 
@@ -66,6 +67,15 @@ class OrderEntry(Protocol):
 
     async def cancel(self, broker_order_id: str) -> WriteOutcome:
         """Cancel a resting order. A refusal means "ask for its state", not "it is alive"."""
+        ...
+
+
+@runtime_checkable
+class PreparesOrders(Protocol):
+    """A client that can work an order's request out before it is to be sent."""
+
+    def prepare(self, order: OrderRequest) -> None:
+        """Have what ``place`` sends for this very order ready. Sends nothing and never raises."""
         ...
 
 

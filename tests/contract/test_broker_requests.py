@@ -24,7 +24,7 @@ from core.domain.instrument import InstrumentId
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import NotSent
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
-from core.ports.broker import Broker, BrokerClient, Credentials
+from core.ports.broker import Broker, BrokerClient, Credentials, PreparesOrders
 from tests.fakes.brokers import (
     BROKER_CASES,
     MASTER,
@@ -63,6 +63,33 @@ def order_of(kind: OrderType, **changes: Any) -> OrderRequest:
         "trigger_price": TRIGGER if kind in {OrderType.SL, OrderType.SL_M} else None,
     }
     return replace(market_order(), order_type=kind, **prices, **changes)
+
+
+@pytest.mark.parametrize("case", BROKER_CASES, ids=lambda case: case.profile.name)
+async def test_a_prepared_order_is_sent_as_any_other_and_alone_when_it_is_placed(
+    case: BrokerCase,
+) -> None:
+    """Prepared twice it goes once; one that is changed since, or placed again, is built anew."""
+    order = market_order()
+    async with connected(case, json_answer(200, case.placed)) as (server, client):
+        assert isinstance(client, PreparesOrders)
+        client.prepare(order)
+        client.prepare(order)
+        client.prepare(replace(order, instrument=InstrumentId("NSE", "NOBODY")))
+        client.prepare(
+            replace(order, order_type=OrderType.LIMIT)
+        )  # without a price, which nobody can build
+        assert server.received == []
+        await client.place(order)
+        await client.place(replace(order, quantity=2))
+        await client.place(order)
+    sent = [(request.method, request.target, request.body) for request in server.received]
+    assert len(sent) == 3
+    assert sent[0] == sent[2] != sent[1]
+    async with connected(case, json_answer(200, case.placed)) as (server, client):
+        await client.place(order)
+        await client.place(replace(order, quantity=2))
+    assert [(r.method, r.target, r.body) for r in server.received] == sent[:2]
 
 
 @pytest.mark.parametrize("kind", OrderType)

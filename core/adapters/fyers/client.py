@@ -10,12 +10,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
-from core.adapters.broker_http import BrokerTransport, Raw, Reply, retry_after
+from core.adapters.broker_http import BrokerTransport, Raw, Reply, Wire, retry_after
 from core.adapters.fields import Malformed, Row, malformed, readable
 from core.adapters.fyers import mapping
 from core.adapters.fyers.instruments import SymbolBook
 from core.adapters.fyers.sdk import FyersSdk
-from core.adapters.sdk_requests import capture
+from core.adapters.prepared_orders import PreparedOrders
+from core.adapters.sdk_requests import Outgoing, capture
 from core.adapters.throttle import Bucket
 from core.domain.broker import (
     BrokerOrder,
@@ -58,8 +59,13 @@ _RESOLUTIONS = {
 async def send_to_fyers(
     transport: BrokerTransport, call: Callable[[], object], bucket: Bucket
 ) -> Raw:
-    """Send the request that an SDK call builds; a refusal for rate slows the whole app down."""
-    raw = await transport.send(capture(call), bucket)
+    """Send the request that an SDK call builds."""
+    return await _send(transport, capture(call), bucket)
+
+
+async def _send(transport: BrokerTransport, request: Outgoing | Wire, bucket: Bucket) -> Raw:
+    """Send a request; a refusal for rate slows the whole app down."""
+    raw = await transport.send(request, bucket)
     if isinstance(raw, Reply) and mapping.is_throttled(raw):
         transport.throttle.pause(Bucket, retry_after(raw) or _PAUSE_S)
     return raw
@@ -79,6 +85,13 @@ class FyersClient:
         self._updates = updates
         self._sdk = sdk
         self._book = book
+        self._prepared = PreparedOrders()
+
+    def prepare(self, order: OrderRequest) -> None:
+        """Have the request of an order ready that may be placed in a moment."""
+        symbol = self._book.symbol(order.instrument)
+        if symbol is not None:
+            self._prepared.put(order, partial(self._placing, order, symbol))
 
     async def place(self, order: OrderRequest) -> WriteOutcome:
         """Send one order, tagged with its ``client_order_id``."""
@@ -87,6 +100,10 @@ class FyersClient:
             return NotSent(f"{order.instrument} is not in Fyers' symbol master")
         if not _TAG.fullmatch(order.client_order_id):
             return NotSent("the order's id does not fit into Fyers' tag")
+        placing = partial(self._placing, order, symbol)
+        return await self._written(lambda: self._prepared.take(order, placing), _PLACED)
+
+    def _placing(self, order: OrderRequest, symbol: str) -> object:
         fixed = {
             "symbol": symbol,
             "side": order.side.sign,
@@ -99,7 +116,7 @@ class FyersClient:
             "isSliceOrder": False,
             "orderTag": order.client_order_id,
         }
-        return await self._write(lambda: self._sdk.place_order({**fixed, **_terms(order)}), _PLACED)
+        return self._sdk.place_order({**fixed, **_terms(order)})
 
     async def modify(self, broker_order_id: str, order: OrderRequest) -> WriteOutcome:
         """Change a resting order; the quantity is the total, not what remains."""
@@ -221,8 +238,16 @@ class FyersClient:
     async def _write(
         self, call: Callable[[], object], accepted: int, expected_id: str | None = None
     ) -> WriteOutcome:
+        return await self._written(lambda: capture(call), accepted, expected_id)
+
+    async def _written(
+        self,
+        request: Callable[[], Outgoing | Wire],
+        accepted: int,
+        expected_id: str | None = None,
+    ) -> WriteOutcome:
         try:
-            raw = await send_to_fyers(self._transport, call, Bucket.ORDERS)
+            raw = await _send(self._transport, request(), Bucket.ORDERS)
         except ValueError as error:
             # The SDK refused to build the request, so nothing has left.
             return NotSent(str(error))

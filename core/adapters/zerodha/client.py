@@ -10,10 +10,11 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from core.adapters.broker_http import BrokerTransport, Raw, Reply, retry_after
+from core.adapters.broker_http import BrokerTransport, Raw, Reply, Wire, retry_after
 from core.adapters.clock import MARKET_ZONE
 from core.adapters.fields import Row, malformed, readable, rows_of
-from core.adapters.sdk_requests import capture
+from core.adapters.prepared_orders import PreparedOrders
+from core.adapters.sdk_requests import Outgoing, capture
 from core.adapters.share_names import ShareNames
 from core.adapters.throttle import Bucket
 from core.adapters.zerodha import mapping
@@ -64,8 +65,13 @@ _INTERVALS = {
 async def send_to_kite(
     transport: BrokerTransport, call: Callable[[], object], bucket: Bucket
 ) -> Raw:
-    """Send the request that an SDK call builds; a 429 slows its bucket down."""
-    raw = await transport.send(capture(call), bucket)
+    """Send the request that an SDK call builds."""
+    return await _send(transport, capture(call), bucket)
+
+
+async def _send(transport: BrokerTransport, request: Outgoing | Wire, bucket: Bucket) -> Raw:
+    """Send a request; a 429 slows its bucket down."""
+    raw = await transport.send(request, bucket)
     if isinstance(raw, Reply) and raw.status == _TOO_MANY:
         transport.throttle.pause([bucket], retry_after(raw) or _PAUSE_S)
     return raw
@@ -89,21 +95,29 @@ class ZerodhaClient:
         self._master = master
         self._names = ShareNames(master)
         self._varieties: dict[str, str] = {}
+        self._prepared = PreparedOrders()
+
+    def prepare(self, order: OrderRequest) -> None:
+        """Have the request of an order ready that may be placed in a moment."""
+        self._prepared.put(order, partial(self._placing, order))
 
     async def place(self, order: OrderRequest) -> WriteOutcome:
         """Send one order, tagged with its ``client_order_id``."""
         if not _TAG.fullmatch(order.client_order_id):
             return NotSent("the order's id does not fit into Kite's tag")
-        return await self._write(
-            lambda: self._kite.place_order(
-                variety=_REGULAR,
-                exchange=order.instrument.exchange,
-                tradingsymbol=order.instrument.symbol,
-                transaction_type=order.side.value,
-                product=order.product.value,
-                tag=order.client_order_id,
-                **self._terms(order),
-            )
+        return await self._written(
+            lambda: self._prepared.take(order, partial(self._placing, order))
+        )
+
+    def _placing(self, order: OrderRequest) -> object:
+        return self._kite.place_order(
+            variety=_REGULAR,
+            exchange=order.instrument.exchange,
+            tradingsymbol=order.instrument.symbol,
+            transaction_type=order.side.value,
+            product=order.product.value,
+            tag=order.client_order_id,
+            **self._terms(order),
         )
 
     async def modify(self, broker_order_id: str, order: OrderRequest) -> WriteOutcome:
@@ -250,8 +264,13 @@ class ZerodhaClient:
     async def _write(
         self, call: Callable[[], object], expected_id: str | None = None
     ) -> WriteOutcome:
+        return await self._written(lambda: capture(call), expected_id)
+
+    async def _written(
+        self, request: Callable[[], Outgoing | Wire], expected_id: str | None = None
+    ) -> WriteOutcome:
         try:
-            raw = await send_to_kite(self._transport, call, Bucket.ORDERS)
+            raw = await _send(self._transport, request(), Bucket.ORDERS)
         except ValueError as error:
             # The SDK refused to build the request, so nothing has left.
             return NotSent(str(error))

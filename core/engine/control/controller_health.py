@@ -12,7 +12,7 @@ from core.domain.shared_address import address_words, has_way_out
 from core.domain.views import AccountHealth, HealthView, LoopLag, Readiness
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.addresses import Addresses
-from core.engine.orders.journal import count_unresolved
+from core.engine.orders.journal import unresolved_orders
 from core.engine.orders.limit_use import held_back
 from core.engine.outbox import undelivered_notices, waiting_notices
 from core.engine.runs.market_data import MarketData
@@ -90,7 +90,7 @@ class ControllerHealth:
 
     async def _account_health(self, account: Account) -> AccountHealth:
         worker = self._pool.get(account.broker_id)
-        unresolved = await count_unresolved(self._store, account.broker_id)
+        unresolved = len(await unresolved_orders(self._store, account.broker_id))
         pushed = worker.updates.status if worker else None
         is_live = pushed is not None and pushed.is_live
         return AccountHealth(

@@ -58,7 +58,6 @@ __all__ = [
     "Journal",
     "OrderEvent",
     "count_unknown",
-    "count_unresolved",
     "every_order_in",
     "forget_steps",
     "move_finished",
@@ -75,8 +74,7 @@ _EVENTS = "order_events"
 _FILLS = "fills"
 _EVENT_ATTEMPTS = 5
 _JUST_TOLD = timedelta(seconds=10)
-OPEN = [state.value for state in OPEN_STATES]
-PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
+PENDING = sorted(one.value for one in (*OPEN_STATES, OrderState.INITIALIZED, OrderState.HELD))
 LOT, _LOT_STEPS, _LOT_TRADES = 20, 200, 100
 """What one commit moves at most; the embedded server takes milliseconds for each."""
 
@@ -140,11 +138,6 @@ async def unresolved_orders(view: StoreView, broker_id: str) -> list[Order]:
     """Return an account's orders of which nobody knows whether they are at the broker."""
     where = {"broker_id": broker_id, "state": OrderState.UNRESOLVED.value}
     return [order_of(row) for row in await view.find(_ORDERS, where)]
-
-
-async def count_unresolved(view: StoreView, broker_id: str) -> int:
-    """Return how many orders of an account nobody knows to be at the broker or not."""
-    return len(await unresolved_orders(view, broker_id))
 
 
 async def waiting_exits(view: StoreView, broker_id: str) -> tuple[str, ...]:

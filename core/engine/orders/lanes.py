@@ -36,6 +36,10 @@ class Lane(Protocol):
         """Return the exit that a goal asks for, if it could leave now; nothing is sent."""
         ...
 
+    def prepare(self, orders: Sequence[Order]) -> None:
+        """Have what is sent for orders ready that are born SUBMITTED and about to be committed."""
+        ...
+
     def send(self, orders: Sequence[Order]) -> None:
         """Send what was born SUBMITTED and has committed, if anything; then the worker goes on."""
         ...

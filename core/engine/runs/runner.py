@@ -13,7 +13,6 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -41,6 +40,7 @@ from core.engine.orders.run_rows import newest_run
 from core.engine.outbox import Outbox
 from core.engine.runs.bars import BarReader
 from core.engine.runs.decider import Decider, StrategyFailed
+from core.engine.runs.departure import Departure
 from core.engine.runs.entry_prices import EntryPrices
 from core.engine.runs.live_prices import LivePrices
 from core.engine.runs.market_data import MarketData, NoData
@@ -320,11 +320,13 @@ class Runner:
         request = plan.request
         lanes = await self._take_lanes(plan, decided, accounts)
         born: dict[str, Order] = {}
+        departure = Departure(lanes)
         runs = itertools.count(1)
 
         async def body(view: StoreView) -> WrittenRun:
             self._gateway.forget(born)
             born.clear()
+            departure.put_off()
             number = next(runs)
             # One after another: of two plans for the same accounts that go on by turns, the second
             # would always be made again.
@@ -344,20 +346,16 @@ class Runner:
             born.update(written.born)
             # Before the commit, as for every submission: a reconciliation leaves them alone.
             self._gateway.in_flight.update(born)
+            departure.is_near(born.values())
             return written
 
         try:
             written = await self._store.transaction(body, nonce=f"run:{request.run_id}")
         except BaseException:
             self._gateway.forget(born)
-            for lane in lanes.values():
-                lane.leave()
+            departure.cancel()
             raise
-        leaving: defaultdict[str, list[Order]] = defaultdict(list)
-        for order in born.values():
-            leaving[order.broker_id].append(order)
-        for broker_id, lane in lanes.items():
-            lane.send(leaving[broker_id])
+        departure.go(born.values())
         return written
 
     async def _take_lanes(

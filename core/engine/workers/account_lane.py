@@ -15,7 +15,7 @@ from core.engine.orders.entries import Entries
 from core.engine.orders.gateway import Ticket
 from core.engine.orders.run_exits import RunExits
 from core.errors import StoreError
-from core.ports.broker import BrokerClient
+from core.ports.broker import BrokerClient, PreparesOrders
 from core.ports.store import StoreView
 
 __all__ = ["AccountLane", "Work", "try_lock"]
@@ -76,6 +76,13 @@ class AccountLane:
     ) -> Ticket | None:
         """Return the exit that a goal asks for, if it could leave now."""
         return await self._exits.ticket(view, goal, known, heard=self._heard())
+
+    def prepare(self, orders: Sequence[Order]) -> None:
+        """Have what is sent for orders ready that are about to be committed."""
+        client = self._client
+        if isinstance(client, PreparesOrders) and self._is_valid(client):
+            for order in orders:
+                client.prepare(order.request)
 
     def leave(self) -> None:
         """Send nothing."""
