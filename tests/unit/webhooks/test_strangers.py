@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_lines import lines_of
 from tests.fakes.web_world import running
 from webhooks.connections import ConnectionLimits
 from webhooks.guard import RateLimit
+from webhooks.peers import Peers
 from webhooks.rated_log import RatedLog
 
 pytestmark = pytest.mark.row("G4")
@@ -153,7 +156,7 @@ async def closed(reader: asyncio.StreamReader) -> None:
         assert await asyncio.wait_for(reader.read(), 150) == b""
 
 
-async def test_half_open_requests_make_room() -> None:
+async def test_half_open_requests_make_room(caplog: pytest.LogCaptureFixture) -> None:
     """However many connections say nothing, the next request is answered; the longest idle go."""
     async with running(connections=ConnectionLimits(most=8, head_s=3600)) as world:
         idle: list[Any] = [await half_open(world.port) for _ in range(40)]
@@ -163,6 +166,8 @@ async def test_half_open_requests_make_room() -> None:
             await closed(reader)
         for _, writer in idle:
             writer.close()
+    # Not because the server closes what is idle for long, which it would by then.
+    assert "more than 8 connections: one was closed" in caplog.text
 
 
 async def test_half_open_request_has_a_deadline(caplog: pytest.LogCaptureFixture) -> None:
@@ -235,3 +240,19 @@ async def test_who_is_not_trusted_names_nobody() -> None:
             for one in ("203.0.113.1", "203.0.113.2")
         ]
     assert codes == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("peer", "counted"),
+    [
+        ("198.51.100.9", "198.51.100.9"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("10.1.2.3", "203.0.113.1"),
+        ("127.0.0.1", "203.0.113.1"),
+    ],
+)
+def test_who_connects_without_a_proxy_is_counted_as_who_they_are(peer: str, counted: str) -> None:
+    """Whatever they say about others: otherwise each request could be of another address."""
+    headers = CIMultiDict({"X-Forwarded-For": "203.0.113.1"})
+    request: Any = SimpleNamespace(remote=peer, headers=headers)
+    assert Peers(["10.0.0.0/8"]).client_of(request) == counted
