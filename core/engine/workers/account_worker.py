@@ -41,6 +41,7 @@ __all__ = ["AccountWorker"]
 _log = logging.getLogger(__name__)
 _SHORT_S = 0.05
 _GRACE_S = 20.0
+_UNREADABLE = "its saved secret cannot be read: put the key file back, or send it again"
 _FAULT_OF = {
     Refusal.AUTH_REQUIRED: ReadFault.AUTH_REQUIRED,
     Refusal.PERMISSION: ReadFault.PERMISSION,
@@ -289,9 +290,7 @@ class AccountWorker:
             await self.write_refused(refused)
             return settings.away_s
         except VaultError:
-            self.trouble = (
-                "its saved secret cannot be read: put the key file back, or send it again"
-            )
+            self.trouble = _UNREADABLE
             return settings.idle_s
         except StoreError as error:
             self.trouble = f"the store: {error}"
@@ -426,6 +425,9 @@ class AccountWorker:
         except BrokerReadError as error:
             await self.read_failed(error)
             return str(error)
+        except VaultError:
+            self.trouble = _UNREADABLE
+            return self.trouble
         except TimeoutError:
             return "the broker did not answer in time"
         return ""

@@ -48,6 +48,7 @@ async def raw(port: int, request: bytes) -> bytes:
         ("DELETE", f"/login/{LINK}"),
         ("PUT", "/healthz"),
         ("GET", "/broker/callback/paper"),
+        ("POST", "/postback/paper"),
     ],
 )
 async def test_strangers_get_nothing_useful(method: str, path: str) -> None:
