@@ -79,6 +79,8 @@ async def test_server_that_ends_is_started_again() -> None:
     async with asyncio.timeout(150):
         await running.is_idle.wait()
     keeping.cancel()
+    with suppress(asyncio.CancelledError):
+        await keeping
     assert running.restarts == 2
 
 

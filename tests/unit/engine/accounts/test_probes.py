@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.bootstrap import build
+from core.bootstrap import build, services
 from core.domain.account import Account
 from core.domain.sessions import IST
 from core.errors import NotFound, StoreUnavailable
@@ -62,8 +62,15 @@ async def test_an_account_that_was_disconnected_meanwhile_is_left_out(
     assert (await engine.control.accounts.get(stays.broker_id)).needs_login
 
 
-async def test_every_login_is_looked_at_before_the_first_slot() -> None:
+async def test_every_login_is_looked_at_before_the_first_slot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """At the start of the controller, hours before the look that precedes the session."""
+
+    async def no_ticks(_ticks: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(services, "run_ticks", no_ticks)
     engine = await MemoryEngine(market_clock(EARLY.replace(hour=7))).owned()
     account = await engine.connect()
     engine.at_broker(account).is_logged_out = True
