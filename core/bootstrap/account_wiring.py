@@ -42,6 +42,7 @@ from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
 from core.engine.workers.pool import WorkerPool
 from core.engine.workers.read_watch import ReadWatch
+from core.engine.workers.rest import Rest
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
 from core.engine.workers.supervisor import Supervisor
 from core.ports.broker import Broker
@@ -290,6 +291,7 @@ class AccountWiring(ABC):
                 is_market_open=self.hours.is_any_open,
             ),
             guards=self.guards,
+            rest=Rest(self._store),
             settings=settings,
         )
 

@@ -21,7 +21,7 @@ Contract, for every implementation:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
@@ -272,6 +272,19 @@ class ServedStore(Store, Protocol):
 
         Returns:
             A line for each document that differs, with the names of its fields.
+        """
+        ...
+
+    def changes(self, others: Container[str]) -> int | None:
+        """Return a number that is the same as before while nothing was written.
+
+        Writes that are under way count.
+
+        Args:
+            others: Collections whose writes do not count.
+
+        Returns:
+            None while it is not known what was written.
         """
         ...
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -421,6 +421,10 @@ class MemoryStore(_View):
 
     async def ping(self) -> None:
         self.database.refuse_if_away()
+
+    def changes(self, others: Container[str]) -> int | None:
+        del others
+        return None
 
     def contended(self, collection: str) -> frozenset[str]:
         del collection

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from enum import StrEnum
@@ -144,6 +144,11 @@ class MongoStore:
     def session_ids(self) -> tuple[str, ...]:
         """Ids of the sessions that every transaction of this store runs on."""
         return tuple(bytes(session.session_id["id"]).hex() for session in self._sessions)
+
+    def changes(self, others: Container[str]) -> int | None:
+        """Return None: nothing is kept."""
+        del others
+        return None
 
     def contended(self, collection: str) -> frozenset[str]:
         """Return none: every transaction goes by itself."""

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from copy import copy
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from core.adapters.single_writer.groups import (
     write_once,
 )
 from core.adapters.single_writer.memory import Memory
+from core.adapters.single_writer.moves import Moves
 from core.adapters.single_writer.of_server import OfServer
 from core.errors import (
     AlreadyDone,
@@ -86,8 +87,7 @@ class SingleWriterStore(OfServer):
         self._fence: Fence | None = None
         self._outside = 0
         self._groups: list[Group] = []
-        self._moves = 0
-        self._changes: dict[str, int] = {}
+        self._moves = Moves()
         self._doubt: Group | None = None
         self._is_stale = False
         self._lost: LeaseLost | None = None
@@ -101,6 +101,11 @@ class SingleWriterStore(OfServer):
     def contended(self, collection: str) -> frozenset[str]:
         """Return the ids of documents that somebody else kept locked lately."""
         return self._contention.documents(collection)
+
+    def changes(self, others: Container[str]) -> int | None:
+        """Return a number that rises with what is written beside these (see the port)."""
+        is_known = self._fence is not None and not self._is_unsure()
+        return self._moves.beside(others) if is_known else None
 
     async def hold(self, collection: str, where: Mapping[str, Any]) -> None:
         """Be the only one who writes from now on (see the port)."""
@@ -201,7 +206,11 @@ class SingleWriterStore(OfServer):
             if nonce is not None:
                 await self._refuse_done(nonce)
             view = BodyView(
-                self._memory, self.base, self._pending, lambda: self._moves, self._changed_at
+                self._memory,
+                self.base,
+                self._pending,
+                lambda: self._moves.number,
+                self._moves.of,
             )
             value, is_good = await self._attempt(body, view, until, nonce)
             outcome: Outcome | Exception = Outcome.RERUN
@@ -270,13 +279,6 @@ class SingleWriterStore(OfServer):
     def _is_unsure(self) -> bool:
         return self._doubt is not None or self._is_stale or self._lost is not None
 
-    def _changed_at(self, collection: str) -> int:
-        return self._changes.get(collection, 0)
-
-    def _note_changes(self, layers: Layers) -> None:
-        self._moves += 1
-        self._changes.update(dict.fromkeys(layers, self._moves))
-
     async def _seen(self) -> Outcome:
         """Wait for the commits that a body saw before they were durable."""
         if not self._groups:
@@ -315,7 +317,7 @@ class SingleWriterStore(OfServer):
             self._groups.append(last)
         last.most = min(last.most, most)
         last.join(member, view.layers)
-        self._note_changes(view.layers)
+        self._moves.note(view.layers)
         if nonce is not None:
             self._under_way[nonce] = member.ended
         if self._worker is None:
@@ -398,7 +400,7 @@ class SingleWriterStore(OfServer):
                 self._done[member.nonce] = None
         while len(self._done) > _REMEMBERED:
             self._done.popitem(last=False)
-        self._note_changes(group.layers)
+        self._moves.note(group.layers)
 
     def _failed(self, group: Group, error: Exception, *, is_found: bool = False) -> None:
         """Answer the members of a group that did not commit, and of those worked out upon it.
@@ -410,7 +412,7 @@ class SingleWriterStore(OfServer):
         _log.info("a group did not commit (%s): %s: %s", size, type(error).__name__, error)
         self._groups.clear()
         for one in (group, *later):
-            self._note_changes(one.layers)
+            self._moves.note(one.layers)
         if isinstance(error, LeaseLost):
             self._lost = error
         elif isinstance(error, StoreUnavailable):
@@ -473,8 +475,7 @@ class SingleWriterStore(OfServer):
             raise LeaseLost(str(self._lost))
         self._outside = rows[0][OUTSIDE]
         await self._memory.open()
-        self._moves += 1
-        self._changes = dict.fromkeys(self._memory.collections, self._moves)
+        self._moves.note(self._memory.collections)
 
     async def differences(self, collection: str | None = None, *, most: int = 0) -> list[str]:
         """Compare memory with the store (see the port); commits need not pause for it."""

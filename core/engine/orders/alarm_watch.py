@@ -42,8 +42,8 @@ class Alarms:
 
     async def check(
         self, broker_id: str, standings: Sequence[Standing], *, is_parked: bool
-    ) -> None:
-        """End what is over.
+    ) -> bool:
+        """End what is over; return whether there was any.
 
         Args:
             broker_id: The account.
@@ -52,12 +52,13 @@ class Alarms:
         """
         rows = await alarms_of(self._store, broker_id)
         if not rows:
-            return
+            return False
         gate = await gate_at(self._store, broker_id)
         held = {one.ledger.key: one for one in standings}
         for row in rows:
             if how := await self._over(row, held, gate, is_parked=is_parked):
                 await self._say(row, how)
+        return True
 
     async def _say(self, row: Document, how: str) -> None:
         async def body(view: StoreView) -> None:

@@ -134,6 +134,8 @@ class Executor:
         self._pauses = Pauses(clock)
         self._denied: dict[str, str] = {}
         self.look_again_at: datetime | None = None
+        self.has_work = True
+        """Whether the last turn found anything on the way to its goal, or looked at nothing."""
         self.are_orders_unread = False
         """Whether the last read of the account's orders failed."""
         self.looks = looks
@@ -217,9 +219,10 @@ class Executor:
         """
         gate = await gate_at(self._store, self._broker_id)
         if gate is None:
+            self.has_work = True
             return False
         today = trading_day(self._clock.market_now())
-        self.look_again_at = None
+        self.look_again_at, self.has_work = None, False
         # First of all: a held entry must not go out once its login is back (row B10), and an exit
         # that is still held would be sent beside the one that is worked out anew below (I6).
         pending = await self._entries.clear_held()
@@ -289,6 +292,7 @@ class Executor:
             if goal.strategy == MANUAL:
                 await end_goal(self._store, goal)
             return None
+        self.has_work = True
         limit = largest_order(known, same)
         step = next_step(
             _on_tick(goal, held, known),

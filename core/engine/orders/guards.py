@@ -83,13 +83,19 @@ class Guards:
         self._outbox = outbox
         self._protections = protections
 
-    async def check(self, broker_id: str, *, needs_login: bool, is_parked: bool = False) -> None:
-        """Look at an account's ledgers once, and tell what has changed."""
-        standings = await self._protections.of_account(broker_id, needs_login=needs_login)
-        await self._look(broker_id, standings)
-        await self._alarms.check(broker_id, standings, is_parked=is_parked)
+    async def check(self, broker_id: str, *, needs_login: bool, is_parked: bool = False) -> bool:
+        """Look at an account's ledgers once, and tell what has changed.
 
-    async def _look(self, broker_id: str, standings: Sequence[Standing]) -> None:
+        Returns:
+            Whether nothing is held and no alarm stands: until something is written, it stays so.
+        """
+        standings = await self._protections.of_account(broker_id, needs_login=needs_login)
+        is_quiet = await self._look(broker_id, standings)
+        has_alarms = await self._alarms.check(broker_id, standings, is_parked=is_parked)
+        return is_quiet and not standings and not has_alarms
+
+    async def _look(self, broker_id: str, standings: Sequence[Standing]) -> bool:
+        """Look at what stands; return whether nothing was told that is not over."""
         rows = await self._store.find(_GUARDS, {"broker_id": broker_id})
         known = {str(row["_id"]): row for row in rows}
         for standing in standings:
@@ -105,6 +111,7 @@ class Guards:
         for row in known.values():
             if not _is_quiet(row):
                 await self._ended(row)
+        return all(map(_is_quiet, rows))
 
     async def _unprotected(self, standing: Standing, row: Document | None) -> None:
         now, gap = self._clock.now(), standing.protection.gap

@@ -29,6 +29,7 @@ from core.engine.orders.reconciliation import Snapshot
 from core.engine.workers.account_lane import AccountLane, Work, try_lock
 from core.engine.workers.push_wait import HeardBefore, PushWait
 from core.engine.workers.read_watch import ReadWatch
+from core.engine.workers.rest import Rest
 from core.engine.workers.shared_read import SharedRead
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
 from core.engine.workers.updates_follower import UpdatesFollower
@@ -72,6 +73,7 @@ class AccountWorker:
         tokens: Tokens,
         watch: ReadWatch,
         guards: Guards,
+        rest: Rest,
         settings: WorkerSettings,
     ) -> None:
         self.broker_id = broker_id
@@ -90,7 +92,8 @@ class AccountWorker:
         self._tokens = tokens
         self._watch = watch
         self._guards = guards
-        self._needs_login = self._is_parked = False
+        self._needs_login = self._is_parked = self._is_done = self._rests = False
+        self._rest = rest
         self._settings = settings
         self._wake = asyncio.Event()
         self.updates = UpdatesFollower(
@@ -247,18 +250,29 @@ class AccountWorker:
     async def turn(self) -> float:
         """Send what can be sent, read, settle; return the pause until the next turn."""
         self.executor.looks.new_turn(self.updates.hints)
-        pause = await self._turn()
+        self._rest.begin()
+        pause, is_quiet = await self._turn(), False
+        if self._rests:
+            return pause
         try:
             # However the turn ended: a broker that cannot be read protects nothing either.
-            await self._guards.check(
+            is_quiet = await self._guards.check(
                 self.broker_id, needs_login=self._needs_login, is_parked=self._is_parked
             )
         except StoreError as error:
             _log.warning("account %s: %s", self.broker_id, error)
+        self._rest.end(is_quiet=is_quiet and self._is_done and not self.executor.has_work)
         return pause
 
+    def _is_at_rest(self) -> bool:
+        """Whether this turn could find nothing that the one before has not found."""
+        is_wanted = self._is_read_wanted or self._reads_first
+        if is_wanted or not self._rest.lasts or not self.updates.is_live or not self._is_ready():
+            return False
+        return self._clock.monotonic() - self._read_at < self._reader.allowed_age(())
+
     async def _turn(self) -> float:
-        settings = self._settings
+        settings, self._is_done, self._rests = self._settings, False, False
         try:
             account = await self._accounts.get(self.broker_id)
             client = await self._connections.client(account)
@@ -282,7 +296,8 @@ class AccountWorker:
             # Send first, read then: a fresh entry must not wait for a slow read. What the read
             # moved is acted on in the same turn, so that a stop follows its fill at once.
             self._raise_from_beside()
-            pause = await self._act(account, client)
+            self._rests = self._is_at_rest()
+            pause = settings.idle_s if self._rests else await self._act(account, client)
         except BrokerReadError as error:
             await self.read_failed(error)
             return error.retry_after_s or settings.away_s
@@ -332,8 +347,10 @@ class AccountWorker:
     async def _pause(self) -> float:
         """Return how long nothing can be done, as far as this account knows."""
         settings = self._settings
-        pause = settings.busy_s if await self._is_busy() else settings.idle_s
+        is_busy = await self._is_busy()
+        pause = settings.busy_s if is_busy else settings.idle_s
         if self.executor.look_again_at is None:
+            self._is_done = not is_busy
             return pause
         until = (self.executor.look_again_at - self._clock.now()).total_seconds()
         return min(pause, max(_SHORT_S, until))
