@@ -22,6 +22,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.due import square_off_at
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.kept_out import entries_over
+from core.domain.mode import TradingMode
 from core.domain.notices.post import Post, trouble_card
 from core.domain.notices.protection import AlarmOver
 from core.domain.notices.runs import DataMissing, RunFailed
@@ -32,6 +33,7 @@ from core.domain.views import AssignmentView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
 from core.engine.orders.alarms import end_alarm
+from core.engine.orders.gate import gate_at
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.journal import Journal
 from core.engine.orders.lanes import Lane, TakeLanes, no_lanes
@@ -370,7 +372,8 @@ class Runner:
             return {}
         if plan.request.may_enter and any(map(plan.is_fresh, decided.targets)):
             return self._lanes(one.broker_id for one, _ in accounts)
-        # Whose lane was taken is read after it: not each holder at each slot.
+        # Whose lane was taken is read after it: not each holder at each slot, nor each that is
+        # paused and so holds against its signal.
         closing = [
             account.broker_id
             for account, assignment in accounts
@@ -379,8 +382,13 @@ class Runner:
                 decided.targets,
                 await ledgers_of(self._store, account.broker_id),
             )
+            and not await self._is_paused(account.broker_id)
         ]
         return self._lanes(closing) if closing else {}
+
+    async def _is_paused(self, broker_id: str) -> bool:
+        gate = await gate_at(self._store, broker_id)
+        return gate is None or gate.mode is TradingMode.PAUSED
 
     def _plan(
         self, schedule: Schedule, request: RunRequest, brokers: Iterable[BrokerProfile]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -22,6 +22,7 @@ from core.domain.target import Direction
 from core.engine.orders.documents import order_row
 from core.engine.orders.gate import change_gate
 from core.engine.orders.gateway import SnapshotStale
+from core.engine.orders.lanes import Lane
 from core.engine.orders.ledgers import ledger_row
 from core.engine.runs.plan import RunRequest
 from core.engine.runs.run_orders import WrittenRun
@@ -297,9 +298,16 @@ async def test_stop_that_rests_goes_before() -> None:
 @pytest.mark.row("C2", "C3")
 @pytest.mark.parametrize(("mode", "leaves"), [(TradingMode.PAUSED, 0), (TradingMode.EXIT_ONLY, 1)])
 async def test_mode_holds_for_an_exit_that_is_born(mode: TradingMode, leaves: int) -> None:
-    """PAUSED sends nothing; EXIT_ONLY sends what the broker's net allows."""
+    """PAUSED sends nothing, and costs no turn at each slot; EXIT_ONLY what the broker's net allows."""
     async with holding() as bench:
-        broker_id = bench.account.broker_id
+        broker_id, runner, taken = bench.account.broker_id, bench.engine.wiring.runner, []
+        lanes = runner._lanes
+
+        def noted(broker_ids: Iterable[str]) -> Mapping[str, Lane]:
+            taken.extend(found := list(broker_ids))
+            return lanes(found)
+
+        runner._lanes = noted
 
         async def body(view: StoreView) -> None:
             now = bench.engine.clock.now()
@@ -312,6 +320,7 @@ async def test_mode_holds_for_an_exit_that_is_born(mode: TradingMode, leaves: in
         if leaves:
             await left(bench)
         assert len(exits_sent(bench)) == leaves
+        assert taken == [broker_id] * leaves
 
 
 async def test_refused_exit_is_worked_out_anew() -> None:
