@@ -33,8 +33,8 @@ from core.adapters.single_writer.groups import (
     write_once,
 )
 from core.adapters.single_writer.memory import Memory
-from core.adapters.single_writer.moves import Moves
 from core.adapters.single_writer.of_server import OfServer
+from core.adapters.single_writer.writes import WriteNumbers
 from core.errors import (
     AlreadyDone,
     Denied,
@@ -87,7 +87,7 @@ class SingleWriterStore(OfServer):
         self._fence: Fence | None = None
         self._outside = 0
         self._groups: list[Group] = []
-        self._moves = Moves()
+        self._moves = WriteNumbers()
         self._doubt: Group | None = None
         self._is_stale = False
         self._lost: LeaseLost | None = None

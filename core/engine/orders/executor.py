@@ -108,7 +108,10 @@ class _Turn:
 
 
 class Executor:
-    """Sends the orders of one account: entries of runs, and what brings ledgers to their goals."""
+    """Sends the orders of one account: entries of runs, and what brings ledgers to their goals.
+
+    ``has_work``: the last turn found anything on the way to its goal, or looked at nothing.
+    """
 
     def __init__(
         self,
@@ -135,7 +138,6 @@ class Executor:
         self._denied: dict[str, str] = {}
         self.look_again_at: datetime | None = None
         self.has_work = True
-        """Whether the last turn found anything on the way to its goal, or looked at nothing."""
         self.are_orders_unread = False
         """Whether the last read of the account's orders failed."""
         self.looks = looks

@@ -144,7 +144,7 @@ async def waiting_exits(view: StoreView, broker_id: str) -> tuple[str, ...]:
     """Return the ids of an account's exits and stops that were not sent yet."""
     states = [OrderState.HELD.value, OrderState.INITIALIZED.value]
     rows = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": states}})
-    orders = [order_of(row) for row in rows]
+    orders = map(order_of, rows)
     return tuple(o.client_order_id for o in orders if o.purpose is not Purpose.ENTRY)
 
 
@@ -176,7 +176,7 @@ async def move_finished(
         view: The transaction.
         broker_id: Whose rows.
         day: Of which day.
-        before: All its orders must have come to their end before this.
+        before: All its orders have ended by then.
         is_begun: The lot before this one has just found the whole day finished.
 
     Returns:
@@ -184,11 +184,11 @@ async def move_finished(
     """
     whose = {"broker_id": broker_id, "day": day}
     # In this order those of one run come into few lots.
-    by_time = (("created_at", 1), ("_id", 1))
-    found = await view.find(_ORDERS, whose, sort=by_time, limit=LOT)
-    reached = list(accumulate(row["version"] + 1 for row in found))  # steps, up to each of them
-    some = [row for n, row in enumerate(found) if n == 0 or reached[n] <= _LOT_STEPS]
-    if not all(_is_finished(row, before) for row in some):
+    found = await view.find(_ORDERS, whose, sort=(("created_at", 1), ("_id", 1)), limit=LOT)
+    reached = accumulate(row["version"] + 1 for row in found)  # steps, up to each of them
+    some = [row for row, n in zip(found, reached, strict=True) if n <= _LOT_STEPS] or found[:1]
+    ended = [row for row in some if row["state"] in CLOSED_STATES]
+    if ended != some or any((row.get("settled_at") or row["created_at"]) >= before for row in some):
         return None
     if some and not is_begun and not await _are_finished(view, broker_id, day, before):
         return None
@@ -198,8 +198,7 @@ async def move_finished(
         return 0
     steps = await _steps_of(view, some)
     await put_lot(view, Lot(broker_id, day, some, trades, steps))
-    for few in parts([row["_id"] for row in some]):
-        await view.delete(_ORDERS, {"_id": {"$in": list(few)}})
+    await view.delete(_ORDERS, {"_id": {"$in": [row["_id"] for row in some]}})
     for few in parts([row["_id"] for row in trades]):
         await view.delete(_FILLS, {"_id": {"$in": list(few)}})
     for few in parts([row["_id"] for row in steps]):
@@ -207,17 +206,13 @@ async def move_finished(
     return len(some) + len(trades) + len(steps)
 
 
-def _is_finished(row: Document, before: datetime) -> bool:
-    return row["state"] in CLOSED_STATES and (row.get("settled_at") or row["created_at"]) < before
-
-
 async def _are_finished(view: StoreView, broker_id: str, day: str, before: datetime) -> bool:
     """Whether each order that the journal has of a day came to its end before; reads few rows."""
-    pending = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
+    if any(order.day == day for order in await pending_orders(view, broker_id)):
+        return False
     whose = {"broker_id": broker_id, "day": day}
     last = await view.find(_ORDERS, whose, sort=[("settled_at", -1)], limit=1)
-    is_late = any((at := row.get("settled_at")) and at >= before for row in last)
-    return not is_late and all(row["day"] != day for row in pending)
+    return not any((at := row.get("settled_at")) and at >= before for row in last)
 
 
 async def _steps_of(view: StoreView, rows: Sequence[Document]) -> list[Document]:

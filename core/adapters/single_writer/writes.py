@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-__all__ = ["Moves"]
+__all__ = ["WriteNumbers"]
 
 
-class Moves:
+class WriteNumbers:
     """Of one writer.
 
     Attributes:
