@@ -8,7 +8,7 @@ from core.domain.account import Account, DisablePolicy
 from core.domain.command import Command
 from core.domain.ledger import Ledger
 from core.domain.notices.accounts import OrdersLeftResting
-from core.domain.order import MANUAL, OPEN_STATES, Purpose
+from core.domain.order import MANUAL, OPEN_STATES, Order, Purpose
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import RELEASING, Accounts, releasing_ids, update_account
 from core.engine.accounts.modes import hand_over
@@ -22,7 +22,7 @@ from core.engine.orders.journal import pending_orders
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.outbox import Outbox
 from core.engine.workers.pool import WorkerPool
-from core.errors import ChoiceNeeded, UserError
+from core.errors import ChoiceNeeded, UserError, VaultError
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
@@ -130,8 +130,8 @@ class AccountSwitch:
         """Cancel the strategies' resting orders in what the user manages now."""
         try:
             failed = await self._orders.release(account.broker_id)
-        except UserError as error:
-            failed, reason = 1, str(error)
+        except (UserError, VaultError) as error:
+            failed, reason = len(await self._resting(account.broker_id)), str(error)
         else:
             reason = "the broker did not confirm"
         await self._released(account.broker_id, failed, reason)
@@ -142,13 +142,17 @@ class AccountSwitch:
         One of them could open what nobody wants once the user has closed the position.
         """
         for broker_id in await releasing_ids(self._store):
-            pending = await pending_orders(self._store, broker_id)
-            resting = [
-                one
-                for one in pending
-                if one.purpose is not Purpose.EXTERNAL and one.state in OPEN_STATES
-            ]
-            await self._released(broker_id, len(resting), "I ended before they were cancelled")
+            left = len(await self._resting(broker_id))
+            await self._released(broker_id, left, "I ended before they were cancelled")
+
+    async def _resting(self, broker_id: str) -> list[Order]:
+        """Return the orders of strategies that may still be at work at the broker."""
+        pending = await pending_orders(self._store, broker_id)
+        return [
+            one
+            for one in pending
+            if one.purpose is not Purpose.EXTERNAL and one.state in OPEN_STATES
+        ]
 
     async def _released(self, broker_id: str, left: int, reason: str) -> None:
         async def body(view: StoreView) -> None:

@@ -16,6 +16,7 @@ from core.domain.order import Purpose, Side
 from core.domain.target import Direction
 from core.engine.orders.gate import gate_at
 from core.errors import StoreUnavailable
+from core.ports.store import Change
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import Desk, a_desk
 from tests.fakes.run_bench import TEN, RunBench
@@ -134,6 +135,22 @@ async def test_account_that_was_enabled_again_is_not_called_the_users() -> None:
     await switch.enable(command(), desk.broker_id)
     await switch.name_unreleased()
     assert await desk.engine.notices(OrdersLeftResting) == []
+
+
+@pytest.mark.parametrize("stop", [Decimal(800), None])
+async def test_orders_that_cannot_be_cancelled_are_counted_and_named(stop: Decimal | None) -> None:
+    """The account's secret cannot be opened: it is switched off, and what rests is said to rest."""
+    desk = await a_desk()
+    await desk.holds(10, stop)
+    await desk.engine.wiring.connections.drop(desk.broker_id)
+    change = Change(set={"access_token": "damaged"})
+    await desk.engine.store.update("broker_accounts", {"_id": desk.broker_id}, change)
+    account = await desk.engine.control.switch.disable(
+        desk.engine.command(), desk.broker_id, DisablePolicy.MANUAL
+    )
+    assert not account.enabled
+    told = await desk.engine.notices(OrdersLeftResting)
+    assert [one.count for one in told if isinstance(one, OrdersLeftResting)] == [1] * bool(stop)
 
 
 async def test_nothing_is_said_of_orders_that_were_cancelled() -> None:
