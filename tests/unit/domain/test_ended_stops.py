@@ -99,3 +99,35 @@ def test_the_newest_end_counts() -> None:
         ended(S.REJECTED, reason="not allowed"), created_at=SENT_AT + timedelta(seconds=70)
     )
     assert isinstance(after(refused, first), GiveUpStop)
+
+
+def test_a_price_that_was_set_anew_is_asked_for_anew() -> None:
+    """What was refused before says nothing of it; what a person took away stays away."""
+    anew = replace(GOAL, stop_set_at=SENT_AT + timedelta(seconds=90))
+    now = SENT_AT + timedelta(minutes=10)
+    refused = ended(S.REJECTED, reason="not allowed")
+    assert isinstance(protect(anew, 15, [refused], wait=None, now=now, chase_s=15), PlaceStop)
+    taken = protect(anew, 15, [ended(S.CANCELED)], wait=None, now=now, chase_s=15)
+    assert isinstance(taken, StopGone)
+    put_back = replace(anew, may_rest_since=anew.stop_set_at)
+    step = protect(put_back, 15, [ended(S.CANCELED)], wait=None, now=now, chase_s=15)
+    assert isinstance(step, PlaceStop)
+
+
+def test_only_a_stop_that_a_person_moved_and_that_works_leads_the_next() -> None:
+    """One of ours at the price of before does not, nor does one that has ended."""
+    moved = replace(GOAL, stop_price=STOP - 10)
+    now = SENT_AT + timedelta(minutes=10)
+    rests = order_in(
+        S.ACCEPTED,
+        quantity=10,
+        purpose=Purpose.STOP,
+        side=Side.SELL,
+        order_type=OrderType.SL_M,
+        trigger_price=STOP,
+        broker_order_id="b",
+    )
+    over = ended(S.FILLED, filled_quantity=15, is_changed_outside=True)
+    step = protect(moved, 15, [over, rests], wait=None, now=now, chase_s=15)
+    assert isinstance(step, PlaceStop)
+    assert (step.quantity, step.trigger_price) == (5, STOP - 10)

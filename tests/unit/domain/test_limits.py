@@ -189,6 +189,20 @@ def test_slices_are_one_entry():
         for n, state in enumerate(states)
     ]
     assert load(books(*rows)).entry_units == 30
+    others = [
+        order_in(
+            OrderState.FILLED, client_order_id=str(n), quantity=10, **{"run_id": "orb|2", **one}
+        )
+        for n, one in enumerate(
+            [
+                {"run_id": "orb|1"},
+                {"strategy": "other"},
+                {"purpose": Purpose.STOP},
+                {"product": Product.NRML},
+            ]
+        )
+    ]
+    assert load(books(*others)).entry_units == 0
 
 
 def test_what_strategies_hold_is_not_netted():

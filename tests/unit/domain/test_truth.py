@@ -136,6 +136,12 @@ def test_what_lived_over_night_never_forgets_a_ledger(
         ({MIS: -5}, {MIS: 5}, []),
         ({MIS: -5, CNC: 3, NRML: 2}, {MIS: 5}, []),
         ({MIS: 0, CNC: 0}, {MIS: 5, CNC: 5}, []),
+        # A third product that did not move.
+        (
+            {MIS: -5, NRML: 5, CNC: 0},
+            {MIS: 5, NRML: 0, CNC: 3},
+            [Conversion(SBIN, Product.MIS, Product.NRML, 5)],
+        ),
     ],
 )
 def test_conversion_is_a_pair_of_gaps(
