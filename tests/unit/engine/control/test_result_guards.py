@@ -135,6 +135,20 @@ async def test_any_other_change_ends_what_waits(desk: Desk) -> None:
         )
 
 
+async def test_only_what_was_asked_for_last_is_confirmed(desk: Desk) -> None:
+    """The button of an earlier question confirms nothing that it did not show."""
+    await change(desk, STOP)
+    first = (await change(desk, Guard(Decimal(6000)))).pending
+    last = (await change(desk, Guard(Decimal(5500)))).pending
+    assert first is not None and last is not None
+    await desk.clock.advance(120)
+    guards, scope = desk.engine.control.guards, account_scope(desk)
+    with pytest.raises(UserError, match="waits no more"):
+        await guards.confirm(desk.engine.command(), scope, first.id)
+    view = await guards.confirm(desk.engine.command(), scope, last.id)
+    assert view.guard == Guard(Decimal(5500))
+
+
 async def test_what_waits_can_be_dropped(desk: Desk) -> None:
     """The present guard stays, and nothing waits."""
     await change(desk, STOP)

@@ -180,6 +180,30 @@ async def test_a_restart_changes_neither_the_mode_nor_the_wait():
     assert await after.modes() == ["NORMAL", "NORMAL"]
 
 
+async def test_a_restart_does_not_forget_the_loss_of_all_together():
+    """Before a look, and while no account can be read: not known is no loss of zero."""
+    desk = await a_desk()
+    await desk.limit(ALL, 1000)
+    await desk.look(-700, -500)
+    after = desk.restart()
+    await after.engine.clock.advance(400)
+    for _ in range(3):
+        with pytest.raises(UserError, match=r"loss of all accounts together is ₹1,200\.00"):
+            await after.set(TradingMode.NORMAL, after.one)
+        await after.engine.clock.advance(30)
+        await after.look(None, None)
+
+
+async def test_yesterdays_loss_is_none_of_today():
+    """Before the first look of a new day a person may set NORMAL."""
+    desk = await a_desk()
+    await desk.limit(desk.one, 1000)
+    await desk.look(-1200)
+    await desk.engine.clock.advance(24 * 3600)
+    await desk.set(TradingMode.NORMAL, desk.one)
+    assert await desk.modes() == ["NORMAL", "NORMAL"]
+
+
 @pytest.mark.parametrize("step", [-3600, 3600])
 async def test_a_step_of_the_clock_does_not_shorten_the_five_minutes(step: float):
     """The later of the stored time and of a clock that never steps."""
