@@ -189,18 +189,15 @@ def test_slices_are_one_entry():
         for n, state in enumerate(states)
     ]
     assert load(books(*rows)).entry_units == 30
+    changes: list[dict[str, Any]] = [
+        {"run_id": "orb|1"},
+        {"run_id": "orb|2", "strategy": "other"},
+        {"run_id": "orb|2", "purpose": Purpose.STOP},
+        {"run_id": "orb|2", "product": Product.NRML},
+    ]
     others = [
-        order_in(
-            OrderState.FILLED, client_order_id=str(n), quantity=10, **{"run_id": "orb|2", **one}
-        )
-        for n, one in enumerate(
-            [
-                {"run_id": "orb|1"},
-                {"strategy": "other"},
-                {"purpose": Purpose.STOP},
-                {"product": Product.NRML},
-            ]
-        )
+        order_in(OrderState.FILLED, client_order_id=str(n), quantity=10, **one)
+        for n, one in enumerate(changes)
     ]
     assert load(books(*others)).entry_units == 0
 

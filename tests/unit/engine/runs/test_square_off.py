@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import pytest
 
+from core.domain.account import DisablePolicy
 from core.domain.instrument import InstrumentId, Product
 from core.domain.notices.accounts import SquareOffAlarm
 from core.domain.notices.exits import LedgersLeft
@@ -20,7 +21,7 @@ from core.domain.target import Context, DataNeed, Parameter, ParameterValue, Str
 from core.errors import BrokerReadError, ReadFault
 from core.ports.store import Change
 from tests.fakes.brokers import SBIN
-from tests.fakes.held import STRATEGY, hold, worker_of
+from tests.fakes.held import STRATEGY, hold, want, worker_of
 from tests.fakes.memory_engine import MemoryEngine, market_clock
 
 pytestmark = pytest.mark.row("D7")
@@ -214,9 +215,84 @@ async def test_what_a_lost_strategy_carries_overnight_is_named_once():
 
 
 @pytest.mark.row("A5")
+async def goals(engine: MemoryEngine) -> list[tuple[int, str]]:
+    """Return the units and the run of each goal."""
+    return [(row["quantity"], row["run_id"]) for row in await engine.store.find("goals", {})]
+
+
 async def test_where_strategies_send_nothing_nothing_is_squared_off():
-    """On a disabled account the user manages the positions."""
-    engine = await engine_at("2026-11-23T15:05", Trend())
+    """On a disabled account the user manages the positions: nothing is wanted, and no alarm."""
+    engine = await engine_at("2026-11-23T15:20", Trend())
     await hold(engine, await engine.connect(enabled=False), 10)
     assert await sold(engine) == []
-    assert await engine.notices(SquareOffAlarm) == []
+    await engine.clock.advance(61)
+    assert await sold(engine) == []
+    assert (await goals(engine), await engine.notices(SquareOffAlarm)) == ([], [])
+
+
+async def test_an_account_that_may_only_exit_is_squared_off():
+    """Switched off with "exits only", its strategies' exits are sent still."""
+    engine = await engine_at("2026-11-23T14:00", Trend())
+    account = await engine.connect()
+    await hold(engine, account, 10)
+    await engine.control.switch.disable(
+        engine.command(), account.broker_id, DisablePolicy.EXITS_ONLY
+    )
+    await engine.clock.advance_to(at("2026-11-23T15:00"))
+    assert await sold(engine) == [10]
+
+
+async def test_outside_the_session_nothing_is_decided():
+    """It would be sent at the next open, when an intraday ledger is of the day before."""
+    engine = await engine_at("2026-11-23T15:45", Trend())
+    await hold(engine, await engine.connect(), 10)
+    assert await sold(engine) == []
+    assert await goals(engine) == []
+
+
+async def test_a_square_off_is_decided_once():
+    """While its exit is on the way the goal keeps its run; what a run wants anew is closed anew."""
+    engine = await engine_at("2026-11-23T15:00", Trend())
+    account = await engine.connect()
+    ledger = await hold(engine, account, 10)
+    tick = engine.wiring.scheduler.tick_square_offs
+    await tick()
+    ((units, run_id),) = await goals(engine)
+    assert units == 0
+    await engine.clock.advance(90)
+    await tick()
+    assert await goals(engine) == [(0, run_id)]
+    await want(engine, ledger, 10, run_id="late")
+    await tick()
+    ((units, again),) = await goals(engine)
+    assert (units, again in {run_id, "late"}) == (0, False)
+
+
+async def test_a_slow_exit_is_no_series_of_alarms():
+    """Each fill changes what is open; within a minute of an alarm there is no other."""
+    engine = await engine_at("2026-11-23T23:30", Trend())
+    account = await engine.connect()
+    ledger = await hold(engine, account, 10)
+    tick = engine.wiring.scheduler.tick_square_offs
+    await tick()
+    await engine.clock.advance(16)
+    await tick()
+    await engine.store.update("ledgers", {"_id": ledger.key}, Change(set={"quantity": 4}))
+    await engine.clock.advance(30)
+    await tick()
+    assert len(await engine.notices(SquareOffAlarm)) == 1
+    await engine.clock.advance(31)
+    await tick()
+    assert len(await engine.notices(SquareOffAlarm)) == 2
+
+
+async def test_of_one_strategy_on_one_account_no_other_is_squared_off():
+    """``saarthi live`` looks after its own (row D5)."""
+    engine = await engine_at("2026-11-23T15:00", Trend())
+    account = await engine.connect()
+    await hold(engine, account, 10)
+    await engine.wiring.square_off.tick(strategy="another")
+    await engine.wiring.square_off.tick(broker_id="another")
+    assert await goals(engine) == []
+    await engine.wiring.square_off.tick(strategy=STRATEGY, broker_id=account.broker_id)
+    assert [units for units, _ in await goals(engine)] == [0]
