@@ -225,14 +225,6 @@ def test_what_was_never_read_is_not_called_nothing():
     assert "No positions known.\nNo working orders known." in question
 
 
-@pytest.mark.row("B5")
-def test_the_greeting_counts_the_logins_that_wait():
-    """An account is "other" only beside a default account that waits as well."""
-    second = replace(MAIN, broker_id="b", is_default=False, token_status=TokenStatus.EXPIRED)
-    screen = welcome("Asha", (MAIN, second), TradingMode.NORMAL, {})
-    assert "1 account waiting for today's login: /login" in plain(screen)
-
-
 @pytest.mark.row("D4")
 def test_settings_show_rupees_and_say_what_may_be_sent():
     """Capital in lakh grouping, and how to get the automatic value back."""

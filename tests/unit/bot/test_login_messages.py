@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.notices.render import render
+from bot.views.accounts import welcome
 from bot.views.screen import Screen
 from core.domain.account import TokenStatus
+from core.domain.mode import TradingMode
 from core.domain.notices.logins import LoginDone, TokenWarning
 from core.domain.order import OrderState, Purpose, Side
 from tests.fakes.bot_engine import BotEngine
@@ -78,3 +82,12 @@ async def test_one_message_about_an_ended_login_says_what_is_held_and_protected(
     ]
     alone = await render(TokenWarning((other.broker_id,)), lookups(engine))
     assert TAGS.sub("", alone.text).startswith("🔑 Login needed · Zerodha - Two\n")
+
+
+@pytest.mark.row("B5")
+def test_the_greeting_counts_the_logins_that_wait() -> None:
+    """An account is "other" only beside a default account that waits as well."""
+    main = an_account()
+    second = replace(main, broker_id="b", is_default=False, token_status=TokenStatus.EXPIRED)
+    screen = welcome("Asha", (main, second), TradingMode.NORMAL, {})
+    assert "1 account waiting for today's login: /login" in TAGS.sub("", screen.text)
