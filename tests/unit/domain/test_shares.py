@@ -82,6 +82,18 @@ def test_each_share_counts_once(owned: Holding, net: list[Position], left: int) 
     assert sellable_shares(NSE, net, [owned]) == left
 
 
+@pytest.mark.row("C3")
+def test_only_delivery_of_this_share_is_delivery() -> None:
+    """An intraday purchase, another share and a contract of that name add none and take none."""
+    others = [
+        replace(position(4), product=Product.MIS),
+        replace(position(-4), product=Product.MIS),
+        position(-4, InstrumentId("NSE", "ITC")),
+        position(-4, InstrumentId("NFO", "SBIN")),
+    ]
+    assert sellable_shares(NSE, others, [holding(), holding(InstrumentId("NSE", "ITC"))]) == 16
+
+
 @given(
     opening=st.integers(0, 50), sold=st.integers(0, 50), in_both=st.booleans(), first=st.booleans()
 )

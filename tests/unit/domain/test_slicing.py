@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.domain.instrument import Instrument, InstrumentId, Product, Segment
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.outcome import Cause
-from core.domain.slicing import largest_order, slices
+from core.domain.slicing import cut, largest_order, slices
 
 pytestmark = pytest.mark.row("R3")
 
@@ -88,3 +88,19 @@ def test_halving_ends():
         assert limit is not None
         sizes.append(limit)
     assert sizes == [1040, 520, 260, 130, 65]
+
+
+def test_each_slice_is_an_order_of_its_own():
+    """Its own id, size and attempt; all else is the intent's, and the ids are the same each time."""
+    intent = refused(1755, None)
+    made = cut(intent, (1000, 755))
+    assert [(one.request.quantity, one.attempt) for one in made] == [(1000, 1), (755, 2)]
+    assert [one.client_order_id for one in cut(intent, (1000, 755))] == [
+        one.client_order_id for one in made
+    ]
+    (third,) = cut(intent, (500,), first=3)
+    assert third.attempt == 3
+    assert len({one.client_order_id for one in (*made, third)}) == 3
+    for one in made:
+        request = replace(one.request, client_order_id="id", quantity=1755)
+        assert replace(one, request=request, attempt=intent.attempt) == intent

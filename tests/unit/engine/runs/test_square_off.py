@@ -251,7 +251,7 @@ async def test_outside_the_session_nothing_is_decided():
 
 
 async def test_a_square_off_is_decided_once():
-    """While its exit is on the way the goal keeps its run; what a run wants anew is closed anew."""
+    """Its goal keeps its run, and before 15:10 nobody is alarmed; what is wanted anew is closed."""
     engine = await engine_at("2026-11-23T15:00", Trend())
     account = await engine.connect()
     ledger = await hold(engine, account, 10)
@@ -262,6 +262,7 @@ async def test_a_square_off_is_decided_once():
     await engine.clock.advance(90)
     await tick()
     assert await goals(engine) == [(0, run_id)]
+    assert await engine.notices(SquareOffAlarm) == []
     await want(engine, ledger, 10, run_id="late")
     await tick()
     ((units, again),) = await goals(engine)
