@@ -71,7 +71,7 @@ async def add(person: Person, demo: Demo, broker: str, name: str) -> None:
     offered = [f"Enable {name}", "Dashboard", "➕ Add another"]
     await expect(done.get_by_role("button")).to_have_text(offered)
     await expect(page.get_by_role("link", name=f"Log in to {label}")).to_have_count(0)
-    await expect(page.get_by_text(f"Login of {label} did not work")).to_have_count(0)
+    await expect(page.get_by_text("Login failed")).to_have_count(0)
 
 
 async def is_refused(person: Person, added: Locator, broker: str, label: str) -> Locator:
@@ -86,7 +86,7 @@ async def is_refused(person: Person, added: Locator, broker: str, label: str) ->
     )
     assert tab.url.startswith(ours), "sent to the broker's page with a key that it does not know"
     await tab.close()
-    return await person.sees(f"Login of {label} did not work", "does not know the API key")
+    return await person.sees("Login failed", label, "does not know the API key")
 
 
 async def by_card(person: Person, shots: Path) -> set[str]:

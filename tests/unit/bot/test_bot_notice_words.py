@@ -87,7 +87,7 @@ async def test_login_from_which_nothing_came_back_is_asked_about():
     engine = await an_engine()
     screen = await render(LoginSilent(ACCOUNT.broker_id), lookups(engine))
     text = html.unescape(TAGS.sub("", screen.text))
-    assert text.startswith("⏳ Login of Zerodha - Main is not finished\n")
+    assert text.startswith("⏳ Login not finished\n   Zerodha - Main\n")
     assert "Is somebody else logged in at the broker in that browser? Log out there" in text
     labels = [row[0].text for row in screen.rows]
     assert labels == ["Log in to Zerodha - Main", "Key and secret"]
