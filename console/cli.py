@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"saarthi: {error}\n")
         return 1
     except KeyboardInterrupt:
+        sys.stdout.write(f"\nsaarthi {options.command}: stopped before it was done.\n")
         return 0
 
 

@@ -97,6 +97,7 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
             await web.stop()
             await bot.stop()
             await system.end()
+    _tell("Saarthi has ended in order.")
     return 0
 
 

@@ -105,6 +105,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     finally:
         world.close()
+    sys.stderr.write("sandbox: ended in order\n")  # standard output holds the ports alone
     return 0
 
 

@@ -59,10 +59,19 @@ def main(options: DemoOptions) -> int:
     with _directory(options.data) as directory:
         try:
             stage = set_stage(directory, options)
-            return asyncio.run(_demo(stage, options))
+            code = asyncio.run(_demo(stage, options))
         except DemoFailed as error:
             sys.stderr.write(f"saarthi demo: {error}\n")
             return 1
+        if not options.autoplay:
+            sys.stdout.write(_goodbye(options.data))
+        return code
+
+
+def _goodbye(data: Path | None) -> str:
+    if data is None:
+        return "\nThe demo has ended in order; of its accounts, chat and day nothing is kept.\n"
+    return f"\nThe demo has ended in order; it goes on from {data} the next time.\n"
 
 
 @contextmanager

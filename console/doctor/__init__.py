@@ -17,11 +17,11 @@ from console.doctor import inside, machine, network
 from console.doctor.console_questions import Answers, Question, ask, standing
 from console.doctor.finding import Finding, Level, fail, warn
 from console.doctor.reverse_proxy import reverse_proxy
-from console.process import set_up_log
 from core.bootstrap import build, strategy_processes
 from core.config import Settings
 from core.errors import ConfigurationError, StoreError
 from core.inspection import clock_of, inspect_store
+from core.observability.logs import keep_log_quiet
 from strategy.registry import REGISTRY, STRATEGIES
 
 __all__ = ["DoctorOptions", "run_doctor"]
@@ -54,7 +54,7 @@ async def run_doctor(
         environment: Checked for misspelt settings; the process' own by default.
         options: What else is asked for.
     """
-    set_up_log(settings)
+    keep_log_quiet()  # what went wrong is a finding, in a sentence of its own
     chosen = options or DoctorOptions()
     asked: list[Question] = []
     has_failed = False

@@ -13,7 +13,7 @@ import re
 import sys
 from datetime import UTC, datetime
 
-__all__ = ["JsonFormatter", "Redactor", "set_up_logging"]
+__all__ = ["JsonFormatter", "Redactor", "keep_log_quiet", "set_up_logging"]
 
 _MASK = "***"
 _SHORTEST_SECRET = 6
@@ -92,3 +92,8 @@ def set_up_logging(level: str, redactor: Redactor) -> None:
         "pymongo",
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def keep_log_quiet() -> None:
+    """Write no log at all, for a command whose lines are for a person."""
+    logging.getLogger().handlers[:] = [logging.NullHandler()]

@@ -224,10 +224,11 @@ async def test_beside_a_running_controller(here: Installation, report: Report) -
         assert controller.poll() is None
     finally:
         controller.send_signal(signal.SIGTERM)
-        controller.communicate(timeout=300)
+        said, _ = controller.communicate(timeout=300)
         listener.join(300)
         manager.close()
     assert (told[0], told[-1]) == ("READY=1", "STOPPING=1")
+    assert said.endswith("Saarthi has ended in order.\n")
     assert set(told[1:-1]) == {"WATCHDOG=1"}
 
 

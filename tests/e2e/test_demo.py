@@ -142,6 +142,7 @@ def test_ctrl_c_ends_it_without_a_trace(start: Start, tmp_path: Path) -> None:
     assert_gone(family)
     assert list(tmp_path.iterdir()) == []
     assert demo.errors == []
+    assert demo.output[-1].startswith("The demo has ended in order; ")
 
 
 def assert_gone(family: dict[int, str]) -> None:

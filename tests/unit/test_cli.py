@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import console.cli
 from console.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -146,3 +147,16 @@ def test_days_are_imported(tmp_path: Path) -> None:
         f"saarthi: {file}: line 2: found 18:00 to 17:00; expected a close after the open.\n"
         f"{file}: line 3: found the date 'soon'; expected a day like 2027-01-26.\n"
     )
+
+
+def test_what_is_stopped_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while a command is at work ends it with a line, and no traceback."""
+
+    def stopped(_options: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(console.cli._COMMANDS, "doctor", stopped)
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr() == ("\nsaarthi doctor: stopped before it was done.\n", "")

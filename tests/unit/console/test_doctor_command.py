@@ -74,7 +74,7 @@ async def test_answers_count_like_what_was_found(
 
     monkeypatch.setattr(console.doctor, "_examine", examined(*findings))
     monkeypatch.setattr(console.doctor, "_line", typed)
-    monkeypatch.setattr(console.doctor, "set_up_log", lambda _settings: None)
+    monkeypatch.setattr(console.doctor, "keep_log_quiet", lambda: None)
     settings = Settings(data=tmp_path, public_url="https://saarthi.example.in")
     assert await run_doctor(settings, {}, DoctorOptions(is_asking=True)) == code
     told = capsys.readouterr().out
@@ -89,7 +89,7 @@ async def test_real_brokers_are_told_how_the_answers_stand(
 ) -> None:
     """Without being asked for; beside simulated ones there is no console."""
     monkeypatch.setattr(console.doctor, "_examine", examined())
-    monkeypatch.setattr(console.doctor, "set_up_log", lambda _settings: None)
+    monkeypatch.setattr(console.doctor, "keep_log_quiet", lambda: None)
     assert await run_doctor(Settings(data=tmp_path), {}) == 0
     assert "Fyers: 3 of 3 questions are not answered -> saarthi doctor --console" in (
         capsys.readouterr().out

@@ -9,6 +9,7 @@ import pytest
 from bot.application import _quiet_library_logs
 from console.process import set_up_log
 from core.config import load_settings
+from core.observability.logs import keep_log_quiet
 
 pytestmark = pytest.mark.row("G2")
 
@@ -42,3 +43,12 @@ def test_libraries_that_write_addresses_and_updates_are_quiet(level: str) -> Non
     _quiet_library_logs()
     assert not logging.getLogger("telegram.ext").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("telegram.request").isEnabledFor(logging.ERROR)
+
+
+def test_a_command_for_a_person_writes_no_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """The doctor's lines are sentences; what the parts that it asks would log is none of them."""
+    set_up_log(load_settings(environment={"SAARTHI_LOG": "DEBUG"}))
+    keep_log_quiet()
+    for name in ("core.adapters.transports", "httpx", "asyncio"):
+        logging.getLogger(name).error("failed")
+    assert capsys.readouterr() == ("", "")
