@@ -26,6 +26,7 @@ class BotParameters:
             else the loopback address that the engine names to brokers (B4).
         stale_after_s: A tap or an answer older than this changes nothing (T07).
         poll_timeout_s: How long one poll waits at Telegram.
+        patience_s: After how many seconds a user is told that an answer takes long; 0: never.
     """
 
     token: str
@@ -35,6 +36,7 @@ class BotParameters:
     redirect_root: str = ""
     stale_after_s: float = 120.0
     poll_timeout_s: int = 25
+    patience_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, without repeating the token."""

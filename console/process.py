@@ -39,6 +39,7 @@ from webhooks.connections import ConnectionLimits
 
 __all__ = ["run_controller", "services_until_stopped", "set_up_log", "show_pairing"]
 
+_PATIENCE_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -114,6 +115,7 @@ def bot_parameters(settings: Settings) -> BotParameters:
         public_url=settings.public_url,
         redirect_root=settings.redirect_root,
         brokers=OFFERED,
+        patience_s=_PATIENCE_S,
     )
 
 

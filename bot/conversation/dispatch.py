@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from telegram.error import TelegramError
 
 from bot.conversation.nonces import NonceState
+from bot.conversation.patience import unless_soon
 from bot.conversation.visit import Visit
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
@@ -131,8 +132,9 @@ async def attempt(visit: Visit, handler: Handler) -> bool:
     Returns:
         Whether it took effect: now, or at an earlier attempt.
     """
+    patience_s = visit.services.parameters.patience_s
     try:
-        await handler(visit)
+        await unless_soon(lambda: handler(visit), patience_s, visit.ask_for_patience)
     except TelegramError as error:
         _log.warning("an answer could not be sent: %s", type(error).__name__)
         return False
@@ -149,6 +151,8 @@ async def attempt(visit: Visit, handler: Handler) -> bool:
         await _report(visit, screen)
         visit.is_refused = visit.query is not None and isinstance(error, UserError)
         return isinstance(error, AlreadyDone)
+    finally:
+        await visit.end_waiting()
     return True
 
 

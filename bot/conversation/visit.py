@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bot.conversation.nonces import Nonce
+from bot.conversation.patience import WAITING
 from bot.conversation.services import ChatServices
 from bot.views.callbacks import Tap, parse
 from bot.views.markup import fit
@@ -44,6 +46,8 @@ class Visit:
         is_refused: What was tapped is not to be had (any more), which was said.
         opens_anew: The tap only opens something, on a notice, which stays.
         opened_in: The new message in which it was opened.
+        has_shown: Something was shown already, or is by the handler as soon as it takes long.
+        waits_in: The message that says that the answer takes long.
     """
 
     services: ChatServices
@@ -63,6 +67,8 @@ class Visit:
     is_refused: bool = False
     opens_anew: bool = False
     opened_in: int | None = None
+    has_shown: bool = False
+    waits_in: int | None = None
 
     @property
     def command(self) -> Command:
@@ -129,8 +135,26 @@ class Visit:
         self.opened_in = await self.send(screen)
         return self.opened_in
 
+    async def ask_for_patience(self) -> None:
+        """Say that the answer takes long, where nothing was shown yet."""
+        if not self.has_shown:
+            self.waits_in = await self.send(Screen(WAITING))
+
+    async def end_waiting(self) -> None:
+        """Take back that the answer takes long: it is there."""
+        if self.waits_in is None:
+            return
+        with contextlib.suppress(TelegramError):
+            await self.bot.delete_message(self.chat_id, self.waits_in)
+        self.waits_in = None
+
+    async def redraw(self, message_id: int, screen: Screen) -> int:
+        """Edit a message that this visit has shown; return its id, or that of a new one."""
+        return await self._edit(message_id, screen)
+
     async def _edit(self, message_id: int, screen: Screen) -> int:
         """Edit a message, or send a new one where Telegram refuses; return its id."""
+        self.has_shown = True
         try:
             await self.bot.edit_message_text(
                 fit(screen.text),
@@ -147,6 +171,7 @@ class Visit:
 
     async def send(self, screen: Screen) -> int:
         """Send a new message; return its id."""
+        self.has_shown = True
         sent = await self.bot.send_message(
             self.chat_id,
             fit(screen.text),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from telegram import InlineKeyboardButton
 
+from bot.conversation.patience import unless_soon
 from bot.conversation.plain_words import asks_another_day
 from bot.conversation.visit import Visit
 from bot.views.dashboard import (
@@ -19,9 +21,10 @@ from bot.views.dashboard import (
     position_items,
     trade_items,
 )
-from bot.views.markup import join
+from bot.views.markup import esc, join
 from bot.views.paging import page_number
 from bot.views.paper import MADE_UP
+from bot.views.screen import Screen
 from bot.views.verbs import Verb
 from core.domain.account import Account
 
@@ -38,11 +41,31 @@ async def show_dashboard(visit: Visit) -> None:
         services.control.accounts.get(wanted) if wanted else services.selected(visit.chat_id)
     )
     await services.select(visit.chat_id, account.broker_id)
-    is_fresh = visit.tap.argument(2) == "fresh" or visit.query is None
-    view = await services.control.views.dashboard(account.broker_id, fresh=is_fresh)
+    if visit.tap.argument(2) != "fresh" and visit.query is not None:
+        await visit.show(await _board(visit, account.broker_id))
+        return
+    visit.has_shown = True
+    known: list[int] = []
+
+    async def show_known() -> None:
+        fetching = f"⏳ Fetching fresh figures from {account.broker.label} …"
+        known.append(await visit.show(await _board(visit, account.broker_id, fetching)))
+
+    patience_s = services.parameters.patience_s
+    look = partial(services.control.views.look, account.broker_id)
+    trouble = await unless_soon(look, patience_s, show_known)
+    # One that waits for its login says so itself; a slow one is told where it was waited for.
+    late = f"⚠️ {account.broker.label}: {esc(trouble)}" if trouble and known else ""
+    screen = await _board(visit, account.broker_id, late)
+    await (visit.redraw(known[0], screen) if known else visit.show(screen))
+
+
+async def _board(visit: Visit, broker_id: str, reading: str = "") -> Screen:
+    services = visit.services
+    view = await services.control.views.dashboard(broker_id)
     login = await services.logins.button(view.account) if view.account.needs_login else None
     accounts = await services.control.accounts.all()
-    await visit.show(dashboard(view, accounts, login, page=_page(visit)))
+    return dashboard(view, accounts, login, page=_page(visit), reading=reading)
 
 
 def _page(visit: Visit) -> int:

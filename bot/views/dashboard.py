@@ -158,7 +158,7 @@ def page_of(items: Sequence[Item], page: int) -> tuple[list[str], list[InlineKey
     return lines, buttons, pages
 
 
-def _head(view: DashboardView) -> list[str | None]:
+def _head(view: DashboardView, reading: str) -> list[str | None]:
     account, funds = view.account, view.funds
     enabled = "enabled" if account.enabled else "disabled"
     money = "Funds not known"
@@ -170,6 +170,7 @@ def _head(view: DashboardView) -> list[str | None]:
         f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
         fitted(enabled, MODE[view.effective_mode]),
         as_of_words(view.as_of),
+        reading or None,
         parked_line(account),
         *(f"🛑 {esc(one[:1].upper() + one[1:])}." for one in view.held_back),
         *(f"⚠️ {esc(one[:1].upper() + one[1:])}" for one in _other_gaps(view)),
@@ -198,8 +199,9 @@ def dashboard(
     login: InlineKeyboardButton | None,
     *,
     page: int = 0,
+    reading: str = "",
 ) -> Screen:
-    """Return one page of an account's dashboard."""
+    """Return one page of an account's dashboard; ``reading`` says how its broker is being read."""
     items = [
         *position_items(view.positions),
         *order_items(view.working, heading="Working orders"),
@@ -211,7 +213,7 @@ def dashboard(
     trades = (button("Trades", Verb.TRADES, key),) if view.trades else ()
     text = join(
         spaced(banner(view.account)),
-        [line for line in _head(view) if line is not None],
+        [line for line in _head(view, reading) if line is not None],
         lines,
         empty,
         _rows_note(items),

@@ -119,11 +119,15 @@ class Views:
         gate = await gate_at(self._store, broker_id)
         return gate.mode if gate else TradingMode.PAUSED
 
-    async def dashboard(self, broker_id: str, *, fresh: bool = False) -> DashboardView:
-        """Return one account's dashboard; ``fresh`` reads the broker first, within a deadline."""
+    async def look(self, broker_id: str) -> str:
+        """Read an account's broker, within a deadline; return what went wrong, or ''."""
         worker = self._worker(broker_id)
-        if fresh and worker is not None and not self._is_recent(worker.snapshot):
-            await worker.refresh()
+        if worker is None or self._is_recent(worker.snapshot):
+            return ""
+        return await worker.refresh()
+
+    async def dashboard(self, broker_id: str) -> DashboardView:
+        """Return one account's dashboard, by the last read of its broker."""
         account = await self._accounts.get(broker_id)
         snapshot = self._snapshot(broker_id)
         orders = await self.orders(broker_id)
