@@ -33,7 +33,7 @@ install: $(VENV)/installed
 	@echo "installed: $(BIN)/saarthi --help"
 
 demo: $(VENV)/installed-embedded
-	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(CLOCK),--clock "$(CLOCK)") \
+	@$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(CLOCK),--clock "$(CLOCK)") \
 	  $(if $(REPLAY),--replay "$(REPLAY)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
 
 # What has been compiled is kept, whatever the shell says: else each worker, and each program that a
