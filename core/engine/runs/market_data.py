@@ -32,6 +32,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 DATA_ACCOUNT = "data_account"
 _SOURCE_DEADLINE_S = 12.0
+_NEXT_AFTER_S = 4.0
 _SLOW_FOR_S = 60.0
 
 
@@ -144,13 +145,15 @@ class MarketData:
         deadline_s: float = _SOURCE_DEADLINE_S,
     ) -> T:
         answers = []
-        # One that hangs would cost each look at the prices its whole deadline.
-        for account in sorted(await self.sources(), key=self._is_slow):
+        failed: set[str] = set()
+        for account, patience_s in await self._in_order(deadline_s):
+            if account.broker_id in failed:
+                continue
             try:
                 client = await self._connections.client(account)
                 if client is None:
                     continue
-                async with asyncio.timeout(deadline_s):
+                async with asyncio.timeout(patience_s):
                     return await ask(client)
             except BrokerReadError as error:
                 # The plan is bought for a month: asking again today would cost every slot a
@@ -158,13 +161,33 @@ class MarketData:
                 if error.fault is ReadFault.PERMISSION:
                     today = trading_day(self._clock.market_now())
                     self._without_plan[account.broker_id] = today
+                failed.add(account.broker_id)
                 answers.append(f"{account.label}: {error}")
             except TimeoutError:
+                if not self._is_slow(account):
+                    _log.warning("no data from %s in %g s: others first", account.label, patience_s)
                 self._slow_at[account.broker_id] = self._clock.monotonic()
-                answers.append(f"{account.label}: no answer in time")
+                if patience_s == deadline_s:
+                    answers.append(f"{account.label}: no answer in time")
             except (VaultError, NotFound) as error:
+                failed.add(account.broker_id)
                 answers.append(f"{account.label}: {error}")
         raise NoData("; ".join(answers) or "no account is logged in that could give market data")
+
+    async def _in_order(self, deadline_s: float) -> list[tuple[Account, float]]:
+        """Return whom to ask, and how long each may take.
+
+        One that hangs must not cost each look its whole deadline: another is asked after a few
+        seconds, those that were slow lately at last, and again who was left when none has answered.
+        """
+        sources = await self.sources()
+        slow = [one for one in sources if self._is_slow(one)]
+        quick = [one for one in sources if one not in slow]
+        patience_s = min(deadline_s, _NEXT_AFTER_S)
+        if len(sources) == 1 or patience_s == deadline_s:
+            return [(one, deadline_s) for one in (*quick, *slow)]
+        hasty = [(one, patience_s) for one in quick]
+        return [*hasty, *((one, deadline_s) for one in (*slow, *quick))]
 
     def _is_slow(self, account: Account) -> bool:
         at = self._slow_at.get(account.broker_id)

@@ -65,7 +65,8 @@ async def test_it_takes_no_view_of_the_others_along() -> None:
     assert lines[other.broker_id].is_ready
     assert not lines[account.broker_id].is_ready
     assert "secret cannot be read" in lines[account.broker_id].note
-    board = await engine.control.views.dashboard(account.broker_id, fresh=True)
+    assert await engine.control.views.look(account.broker_id)
+    board = await engine.control.views.dashboard(account.broker_id)
     assert board.funds is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from core.adapters.zerodha import ZERODHA
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId
 from core.domain.sessions import IST
+from core.engine.runs import market_data
 from core.errors import BrokerReadError, ReadFault
 from tests.fakes.brokers import SBIN
 from tests.fakes.memory_engine import MemoryEngine, market_clock
@@ -42,3 +44,35 @@ async def test_source_that_knows_none_of_them_is_passed_over(
     assert await data.candles([SBIN], start=start, end=NOON, minutes=5) == {SBIN: [BAR]}
     monkeypatch.setattr(engine.at_broker(second), "candles", refuse)
     assert await data.candles([SBIN], start=start, end=NOON, minutes=5) == {}
+
+
+@pytest.mark.row("D10")
+@pytest.mark.parametrize("second_knows", [True, False], ids=["another answers", "no other does"])
+async def test_a_source_that_hangs_is_left_for_another_and_asked_again_at_last(
+    monkeypatch: pytest.MonkeyPatch, *, second_knows: bool
+) -> None:
+    """A slot does not wait for a whole deadline where others have prices; a slow one is not lost."""
+    monkeypatch.setattr(market_data, "_NEXT_AFTER_S", 0.01)
+    engine = await MemoryEngine(market_clock(NOON)).owned()
+    first = await engine.connect("First", ZERODHA)
+    second = await engine.connect("Second", FYERS)
+    asked: list[str] = []
+
+    async def hang_once(_instrument: InstrumentId, **_: object) -> list[Candle]:
+        asked.append("first")
+        if len(asked) == 1:
+            await asyncio.Event().wait()
+        return [BAR]
+
+    async def answer(_instrument: InstrumentId, **_: object) -> list[Candle]:
+        asked.append("second")
+        if not second_knows:
+            raise BrokerReadError(ReadFault.PERMISSION, "no data in this plan")
+        return [BAR]
+
+    monkeypatch.setattr(engine.at_broker(first), "candles", hang_once)
+    monkeypatch.setattr(engine.at_broker(second), "candles", answer)
+    data = engine.wiring.market_data
+    start = NOON - timedelta(hours=1)
+    assert await data.candles([SBIN], start=start, end=NOON, minutes=5) == {SBIN: [BAR]}
+    assert asked == ["first", "second"] + ([] if second_knows else ["first"])
