@@ -282,10 +282,8 @@ def test_the_account_list_has_what_the_day_needs():
 @pytest.mark.row("A4")
 def test_an_accounts_page_has_every_button():
     """Enable or disable, rename, default, mode, key and secret, disconnect."""
-    other = replace(MAIN, is_default=False)
-    flat = [
-        label for row in labels(account_page(other, TradingMode.NORMAL, LOGIN)) for label in row
-    ]
+    page = account_page(replace(MAIN, is_default=False), TradingMode.NORMAL, LOGIN)
+    flat = [label for row in labels(page) for label in row]
     assert flat == [
         "Renew login",
         "Disable",
@@ -320,8 +318,7 @@ def test_the_drain_view_tells_what_is_left():
     both = plain(drain_screen([DrainView(second, (), (holding,), (an_order(second),), None), view]))
     assert "Fyers - Second\n1 holding · 1 working order\n   value not known\nINFY 100" in both
     assert both.index("Buying 10 SBIN") < both.index("Zerodha - Main\n1 position")
-    drained = DrainView(MAIN, (), (), (), Decimal(0))
-    assert "✅ All closed" in plain(drain_screen([drained]))
+    assert "✅ All closed" in plain(drain_screen([DrainView(MAIN, (), (), (), Decimal(0))]))
     assert "No account is in exit-only mode." in plain(drain_screen([]))
 
 
