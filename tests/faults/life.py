@@ -389,11 +389,9 @@ class Life:
         await self.turned()
 
     async def refresh(self) -> None:
-        """Read every broker once more, within its rate."""
-        for broker_id in self.world.accounts:
-            worker = self.system.worker(broker_id)
-            if worker is not None:
-                await refreshed(worker)
+        """Read every broker once more, each within its rate and beside the others."""
+        workers = [self.system.worker(broker_id) for broker_id in self.world.accounts]
+        await asyncio.gather(*(refreshed(worker) for worker in workers if worker is not None))
 
 
 async def _owner(foundation: Foundation) -> None:
