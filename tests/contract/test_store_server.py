@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import ssl
 import stat
 import struct
@@ -128,6 +127,11 @@ async def test_acknowledged_writes_survive_kill_of_server(store: RunningStore) -
         assert await client.kept.writes.count_documents({}) == 20
 
 
+async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as a program does that speaks another language; mongod waits half a minute for silence."""
+    writer.close()
+
+
 @pytest.mark.row("F5")
 async def test_restart_takes_another_port_when_the_old_one_is_gone(store: RunningStore) -> None:
     """A program that grabbed the dead server's port does not keep the store down."""
@@ -137,7 +141,7 @@ async def test_restart_takes_another_port_when_the_old_one_is_gone(store: Runnin
     assert store.server.pid is not None
     os.kill(store.server.pid, signal.SIGKILL)
     await store.wait_dead()
-    with socket.create_server(("127.0.0.1", address.port or 0)):
+    async with await asyncio.start_server(hang_up, "127.0.0.1", address.port):
         after = await store.restart()
         assert urlsplit(after.uri).port != address.port
         async with client_of(after) as client:
