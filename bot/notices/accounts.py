@@ -45,7 +45,7 @@ async def account_notice(notice: AccountNotice, lookups: Lookups) -> Screen:
         case SoftwareStop():
             return _software_stop(notice, label)
         case PositionShrunk():
-            return _shrunk(notice, label)
+            return _shrunk(notice, label, await _stop_stays(notice, lookups))
         case OrdersLeftResting():
             return _left_resting(notice, label)
         case Anomaly():
@@ -156,13 +156,29 @@ def _software_stop(notice: SoftwareStop, label: str) -> Screen:
     )
 
 
-def _shrunk(notice: PositionShrunk, label: str) -> Screen:
+async def _stop_stays(notice: PositionShrunk, lookups: Lookups) -> str | None:
+    """Return that a stop rests for more than is held, while nothing can make it smaller."""
+    unsent = await lookups.unsent(notice.broker_id)
+    if not unsent:
+        return None
+    held = await lookups.held(notice.broker_id)
+    place = (notice.instrument, notice.product)
+    if not any(one.stop for one in held if (str(one.instrument), one.product.value) == place):
+        return None
+    return (
+        f"Its stop stays as it rests, because nothing is sent there ({unsent}): look at it in the "
+        "broker's app."
+    )
+
+
+def _shrunk(notice: PositionShrunk, label: str, stays: str | None) -> Screen:
     return Screen(
         join(
             bold(f"Fewer units held · {label}"),
             f"The broker holds {notice.quantity} of "
             f"{esc(brief(f'{notice.instrument} {notice.product}'))}, fewer than the strategies' "
             "records: the rest was closed by hand or by the broker. I corrected the records.",
+            esc(stays) if stays else None,
         ),
         ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )

@@ -134,6 +134,7 @@ class Protection:
         gap: Why it is unprotected; None while it is not.
         is_software: Whether it is watched here alone.
         is_to_come: Whether nothing is known to keep its stop, or its exit, from going out now.
+        excess: That its stop is for more than is held and cannot be changed now; '' where it can.
     """
 
     shelter: Shelter
@@ -141,6 +142,7 @@ class Protection:
     gap: Lack | None = None
     is_software: bool = False
     is_to_come: bool = False
+    excess: str = ""
 
     @property
     def warning(self) -> str:
@@ -149,7 +151,7 @@ class Protection:
             return f"unprotected: {self.how}"
         if self.shelter is Shelter.AWAITED:
             return self.how
-        return f"software stop: {self.how}" if self.is_software else ""
+        return f"software stop: {self.how}" if self.is_software else self.excess
 
     @property
     def is_alarming(self) -> bool:
@@ -183,7 +185,8 @@ def protection_of(facts: ProtectionFacts) -> Protection:
     stops = _resting(facts)
     covered = sum(order.leaves_quantity for order in stops)
     if covered >= held:
-        return Protection(Shelter.PROTECTED, f"a stop rests at the broker at {_at(stops)}")
+        how = f"a stop rests at the broker at {_at(stops)}"
+        return Protection(Shelter.PROTECTED, how, excess=_excess(facts, covered))
     theirs = _foreign_stops(facts)
     if covered + sum(order.leaves_quantity for order in theirs) >= held:
         return Protection(Shelter.PROTECTED, f"your own stop rests at the broker at {_at(theirs)}")
@@ -217,6 +220,14 @@ def _resting(facts: ProtectionFacts) -> list[Order]:
         for order in _live(facts, Purpose.STOP)
         if order.state is not OrderState.PENDING_CANCEL
     ]
+
+
+def _excess(facts: ProtectionFacts, covered: int) -> str:
+    """Say that a stop would open a position when it is hit, while nothing can make it smaller."""
+    held = abs(facts.ledger.quantity)
+    if covered <= held or not facts.not_sent:
+        return ""
+    return f"stop too large: for {covered} units, {held} held"
 
 
 def _disputed(facts: ProtectionFacts) -> Protection:

@@ -11,15 +11,16 @@ from bot.notices.render import render
 from core.domain.account import TokenStatus
 from core.domain.command import Command
 from core.domain.mode import TradingMode
-from core.domain.notices.accounts import AddressRight, SquareOffAlarm
+from core.domain.notices.accounts import AddressRight, PositionShrunk, SquareOffAlarm
 from core.domain.notices.limits import DailyLossReached, RoundTripPassed
 from core.domain.notices.notice import Notice
 from core.domain.notices.positions import ClosedByHand
 from core.domain.notices.protection import StopHit, Unprotected
 from core.domain.notices.runs import StrategyDisabled
+from core.domain.order import OrderType, Purpose, Side
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.rendered import TAGS, lookups
-from tests.fakes.views import AT, an_account
+from tests.fakes.views import AT, a_position, an_account, an_order
 
 MAIN = "zerodha_aaaaaaaaaa"
 ENTERS = "Strategies may enter on this account now"
@@ -77,3 +78,26 @@ async def test_a_disabled_strategy_keeps_no_stops_while_all_is_paused() -> None:
     notice = StrategyDisabled("orb", 3, "too slow")
     assert "keeps its stops" in await words_of(notice, TradingMode.NORMAL)
     assert "keeps its stops" not in await words_of(notice, TradingMode.PAUSED)
+
+
+@pytest.mark.row("R8")
+@pytest.mark.parametrize("mode", [TradingMode.NORMAL, TradingMode.PAUSED])
+async def test_stop_that_cannot_shrink_with_its_position_is_named(mode: TradingMode) -> None:
+    """Fewer units are held: in Normal the stop follows, in Paused it stays, and that is said."""
+    engine, account = BotEngine(), an_account(MAIN)
+    await engine.connect(account)
+    await engine.hold(a_position(account, owners={"orb": 10}))
+    stop = an_order(
+        account,
+        side=Side.SELL,
+        quantity=15,
+        order_type=OrderType.SL_M,
+        limit_price=None,
+        trigger_price=Decimal(805),
+        purpose=Purpose.STOP,
+    )
+    await engine.order(stop)
+    await engine.control.modes.set(Command("mode", 1, 1), mode, None)
+    screen = await render(PositionShrunk(MAIN, "NSE:SBIN", "MIS", 10), lookups(engine))
+    is_said = "Its stop stays as it rests, because nothing is sent there (paused" in screen.text
+    assert is_said is (mode is TradingMode.PAUSED)

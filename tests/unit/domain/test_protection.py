@@ -156,3 +156,20 @@ def test_a_close_that_has_just_begun_is_on_its_way() -> None:
     refused = protection_of(facts(goal(0), order_in(S.REJECTED, purpose=Purpose.EXIT)))
     assert awaited(refused) == refused
     assert refused.warning == "unprotected: its exit is not at the broker"
+
+
+@pytest.mark.parametrize(
+    ("resting", "not_sent", "warning"),
+    [
+        (15, "it is paused", "stop too large: for 15 units, 10 held"),
+        (15, "", ""),
+        (10, "it is paused", ""),
+    ],
+)
+def test_stop_for_more_than_is_held_is_named_while_it_cannot_shrink(
+    resting: int, not_sent: str, warning: str
+) -> None:
+    """Hit, it would open a position; where orders go out, the next turn makes it smaller."""
+    found = protection_of(facts(goal(), a_stop(resting), not_sent=not_sent))
+    assert found.shelter is Shelter.PROTECTED
+    assert found.warning == warning
