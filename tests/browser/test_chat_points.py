@@ -137,6 +137,7 @@ async def switch(person: Person, shots: Path) -> None:
     page = person.page
     modes = await person.says("/mode", "Trading modes")
     asked = await person.taps(modes, "🔴 All: Paused", "Set Paused for all accounts?")
+    assert "Yes, set Paused" in await page.evaluate(RED)
     result = await person.taps(asked, "Yes, set Paused", "All accounts: Paused", "Zerodha - Main")
     await expect(result).to_contain_text("Fyers - Family")
     await expect(result).to_contain_text("⚠️ no stop")
@@ -147,6 +148,7 @@ async def switch(person: Person, shots: Path) -> None:
     await page.screenshot(path=shots / "paused.png")
     modes = await person.taps(result, "« Modes", "Trading modes")
     asked = await person.taps(modes, "🟢 All: Normal", "Set Normal for all accounts?")
+    assert "Yes, set Normal" not in await page.evaluate(RED)
     await person.taps(asked, "Yes, set Normal", "All accounts: Normal")
     listed = await person.says("/strategies", "Strategies", "once enabled: ")
     strategy = await person.taps(listed, "Moving average crossover", "Flat by")
