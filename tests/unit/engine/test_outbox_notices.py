@@ -17,7 +17,7 @@ from core.domain.notices.stored import post_of
 from core.domain.notices.system import Started
 from core.engine.outbox import Outbox, OutboxSender
 from core.ports.store import Change, StoreView
-from tests.fakes.clock import RunningClock
+from tests.fakes.clock import ManualClock, RunningClock
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.notices import ALL_KINDS
 from tests.faults.life import Told, until
@@ -44,6 +44,20 @@ async def test_every_notice_comes_back_from_the_store(
     await memory_store.transaction(event, nonce=uuid.uuid4().hex)
     rows = await memory_store.find("outbox", {}, sort=[("_id", 1)])
     assert [post_of(row) for row in rows] == posts
+
+
+@pytest.mark.invariant("I8")
+async def test_order_of_notices_outlives_a_restart(memory_store: MemoryStore) -> None:
+    """What a later controller posts stands behind what an earlier one did, many in one moment."""
+    clock = ManualClock()
+    for life in range(2):
+        outbox = Outbox(clock)
+        for number in range(3):
+            await outbox.post(memory_store, Post(Started(10 * life + number), chat_id=CHAT))
+        await clock.advance(1)
+    rows = await memory_store.find("outbox", {"chat_id": CHAT}, sort=[("seq", 1)])
+    assert [post_of(row).notice for row in rows] == [Started(n) for n in (0, 1, 2, 10, 11, 12)]
+    assert len({row["_id"] for row in rows}) == 6
 
 
 @pytest.mark.parametrize(
