@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bot.conversation.nonces import Nonces, NonceState
+from bot.conversation.visit import Visit
 from bot.views.verbs import Verb
 from core.errors import StoreUnavailable
 from tests.fakes.clock import ManualClock
@@ -54,3 +57,17 @@ async def test_what_could_not_be_written_is_written_the_next_time() -> None:
     await nonces.settle()
     another = Nonces(store, ManualClock(AT))
     assert [await state_of(another, one) for one in issued] == ["used", "used"]
+
+
+@pytest.mark.row("G3")
+async def test_every_tap_on_one_button_is_one_command() -> None:
+    """Its nonce names the command: an update that comes again, after a crash too, acts once."""
+    store = CountedStore()
+    nonces = Nonces(store, ManualClock(AT))
+    nonce = await nonces.find(await nonces.issue(Verb.CLOSE_POSITION, 1, 1, {}))
+    parts: Any = SimpleNamespace(parameters=SimpleNamespace(bot_id=7))
+    bot: Any = None
+    taps = [Visit(parts, bot, update_id, 1, 1, "Asha", nonce=nonce) for update_id in (5, 6)]
+    assert nonce is not None and {one.command.id for one in taps} == {nonce.id}
+    others = [Visit(parts, bot, update_id, 1, 1, "Asha") for update_id in (5, 6)]
+    assert len({one.command.id for one in others}) == 2

@@ -48,3 +48,19 @@ def test_the_choice_of_the_broker_can_be_cancelled() -> None:
         "Fyers": ("fyers", "s.0"),
         "Cancel": ("cancel", "s.0"),
     }
+
+
+@pytest.mark.row("A1")
+@pytest.mark.row("A2")
+@pytest.mark.parametrize(
+    ("broker", "names"),
+    [(ZERODHA, ("API key", "API secret")), (FYERS, ("App ID", "ends in -100", "Secret ID"))],
+    ids=["zerodha", "fyers"],
+)
+def test_the_guide_says_where_and_what(broker: BrokerProfile, names: tuple[str, ...]) -> None:
+    """The console, the redirect URL with its copy button, the static IP, what is asked next."""
+    screen = step_screen("guide", broker, {"broker": broker.name}, "s.1", REDIRECT)
+    said = (f"Open {broker.console}", REDIRECT, "static IP", *names)
+    assert [one for one in said if one not in screen.text] == []
+    copied = [one.copy_text.text for row in screen.rows for one in row if one.copy_text]
+    assert copied == [REDIRECT]
