@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from telegram.error import TelegramError
-
 __all__ = ["WAITING", "unless_soon"]
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 WAITING = "⏳ One moment: what you asked for takes longer than usual."
@@ -24,7 +24,7 @@ async def unless_soon(
     Args:
         work: What the user waits for.
         after_s: Real seconds; 0 says nothing however long it takes.
-        say: Tells the user; where Telegram refuses that, the work goes on all the same.
+        say: Tells the user; where that fails, the work goes on all the same.
     """
     if not after_s:
         return await work()
@@ -46,6 +46,9 @@ async def _unless(done: asyncio.Event, after_s: float, say: Callable[[], Awaitab
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(after_s):
             await done.wait()
-    if not done.is_set():
-        with contextlib.suppress(TelegramError):
-            await say()
+    if done.is_set():
+        return
+    try:
+        await say()
+    except Exception as error:  # noqa: BLE001 - it must not end what the user waits for
+        _log.info("that it takes long was not said: %s", type(error).__name__)

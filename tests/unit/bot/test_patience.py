@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bot.conversation.dispatch import attempt
-from bot.conversation.patience import WAITING
+from bot.conversation.patience import WAITING, unless_soon
 from bot.conversation.visit import Visit
 from bot.handlers.dashboard import show_dashboard
 from bot.views.screen import Screen
@@ -151,3 +151,23 @@ async def test_a_dashboard_shows_what_is_known_and_then_the_fresh_figures(troubl
     assert "as of 09:45:00 IST" in first and "Fetching fresh figures from Zerodha" in first
     assert f"as of 09:4{5 if trouble else 6}:00 IST" in last and "Fetching" not in last
     assert (SAID in last) is bool(trouble)
+
+
+async def test_a_word_that_cannot_be_said_ends_nothing() -> None:
+    """Whatever goes wrong with it, what the user waits for is done to its end."""
+    failed, answers = asyncio.Event(), asyncio.Event()
+
+    async def say() -> None:
+        failed.set()
+        raise RuntimeError("no connection")
+
+    async def work() -> str:
+        await failed.wait()
+        await asyncio.sleep(0)
+        await answers.wait()
+        return "done"
+
+    waiting = asyncio.create_task(unless_soon(work, AT_ONCE, say))
+    await failed.wait()
+    answers.set()
+    assert await waiting == "done"
