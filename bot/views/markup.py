@@ -36,7 +36,7 @@ LONG = 3000
 """The most units of a text from outside that has no natural end."""
 _ROOM = 3900
 _SIGNED = re.compile("([+-])₹")
-_UNIT = re.compile(r"(?<=\d) (?=(?:s|min|%)(?!\w))")
+_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|min|%)(?!\w))")
 _CUT = "… the rest is cut: too long for one message."
 
 

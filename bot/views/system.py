@@ -86,7 +86,7 @@ def _account_lines(one: AccountHealth) -> list[str]:
 
 def _loop(lag: LoopLag) -> str:
     """Return how long others had to wait for what the controller was busy with."""
-    late = f", {lag.late} times over {LATE_TURN_S * 1000:.0f} ms" if lag.late else ""
+    late = f", {plural(lag.late, 'time')} over {LATE_TURN_S * 1000:.0f} ms" if lag.late else ""
     return f"Longest wait inside, last minute: {lag.worst_ms:.0f} ms{late}"
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from core.domain.broker import Candle, Quote
 from core.domain.instrument import InstrumentId
+from core.domain.money import rupees
 from core.domain.order import Side
 
 __all__ = ["STALE_BARS", "Asked", "at_circuit", "band_of", "doubt_about", "is_at_limit"]
@@ -72,7 +73,8 @@ def doubt_about(
     last = quote.last_price
     if last <= 0 or abs(newest.close - last) * 100 > band_of(instrument) * last:
         return (
-            f"{instrument}: bars end at {newest.close:.2f}, last price is {last:.2f}: not entered"
+            f"{instrument}: bars end at {rupees(newest.close)}, last price is {rupees(last)}: "
+            "not entered"
         )
     return ""
 

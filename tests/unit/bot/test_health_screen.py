@@ -32,7 +32,12 @@ def test_health_says_how_orders_are_followed(one: AccountHealth, said: str) -> N
 
 @pytest.mark.parametrize(
     ("lag", "said"),
-    [(LoopLag(7.6, 0), "8 ms"), (LoopLag(45.2, 3), "45 ms, 3 times over 20 ms"), (None, None)],
+    [
+        (LoopLag(7.6, 0), "8 ms"),
+        (LoopLag(45.2, 3), "45 ms, 3 times over 20 ms"),
+        (LoopLag(45.2, 1), "45 ms, 1 time over 20 ms"),
+        (None, None),
+    ],
 )
 def test_health_says_how_long_things_waited(lag: LoopLag | None, said: str | None) -> None:
     """For what the controller was busy with, where that is watched."""

@@ -36,7 +36,9 @@ async def test_bars_of_another_instrument_enter_nothing(bench: RunBench) -> None
     await bench.run()
     await bench.turns()
     assert bench.sent() == []
-    assert await bench.note() == ("NSE:SBIN: bars end at 97.00, last price is 970.00: not entered")
+    assert await bench.note() == (
+        "NSE:SBIN: bars end at ₹97.00, last price is ₹970.00: not entered"
+    )
 
 
 @pytest.mark.row("D10")
