@@ -129,8 +129,8 @@ def test_a_normal_step_has_no_warning_sign():
         "a", MAIN.label, (), "", warnings=(f"NSE:SBIN: its exit {ON_ITS_WAY}", "NSE:TCS: bare")
     )
     text = text_of(replace(a_run(), lines=(going,)))
-    assert "⏳ NSE:SBIN:\n   its exit is on its way to the broker" in text
-    assert "⚠️ NSE:TCS: bare" in text
+    assert "⏳ SBIN: its exit is on its way to the broker" in text
+    assert "⚠️ TCS: bare" in text
 
 
 @pytest.mark.row("E1")

@@ -155,7 +155,7 @@ def test_looser_by_field_of_the_trail(change: dict[str, Decimal], is_looser: boo
     [
         (Guard(stop=Decimal("0.50")), "expected ₹1 to"),
         (Guard(target=Decimal(1_000_000_001)), "to ₹1,00,00,00,000"),
-        (Guard(trail=Trail(Decimal(1000), Decimal(1000))), "less than"),
+        (Guard(trail=Trail(Decimal(1000), Decimal(1000))), "must keep less"),
         (Guard(trail=Trail(Decimal(1000), Decimal(0), Decimal(500))), "expected both"),
         (Guard(trail=Trail(Decimal(1000), Decimal(0), Decimal(500), Decimal(501))), "no more than"),
         (Guard(target=Decimal(900), trail=Trail(Decimal(1000), Decimal(0))), "before the trail"),
