@@ -129,7 +129,7 @@ def test_a_normal_step_has_no_warning_sign():
         "a", MAIN.label, (), "", warnings=(f"NSE:SBIN: its exit {ON_ITS_WAY}", "NSE:TCS: bare")
     )
     text = text_of(replace(a_run(), lines=(going,)))
-    assert "⏳ SBIN: its exit is on its way to the broker" in text
+    assert "⏳ SBIN:\n   its exit is on its way to the broker" in text
     assert "⚠️ TCS: bare" in text
 
 
