@@ -174,15 +174,25 @@ class _Deaf:
         pass
 
 
-async def test_streams_leave_through_the_proxy(proxy: Proxy) -> None:
-    """The sockets of order updates and prices take the account's way as well."""
+async def stream_peers(route: Route) -> list[str]:
+    """Open a stream by a route; return from where it came."""
     async with serving(answer(403, b"no", "text/plain")) as server:
         address = server.url.replace("http", "ws")
         form = SocketForm("order updates", lambda: address, dict, 1.0, 5.0, 1024)
         log = logging.getLogger(__name__)
-        stream = KeptSocket(RunningClock(), form, log, account="id", route=Route(proxy=proxy))
+        stream = KeptSocket(RunningClock(), form, log, account="id", route=route)
         await stream.run(_Deaf())  # ends when the handshake is refused
-        assert server.peers == [LEAVES_FROM]
+        return list(server.peers)
+
+
+async def test_streams_leave_through_the_proxy(proxy: Proxy) -> None:
+    """The sockets of order updates and prices take the account's way as well."""
+    assert await stream_peers(Route(proxy=proxy)) == [LEAVES_FROM]
+
+
+async def test_streams_leave_from_the_account_s_address() -> None:
+    """And of this machine's addresses the account's own."""
+    assert await stream_peers(Route("127.0.0.3")) == ["127.0.0.3"]
 
 
 @pytest.mark.matrix("N17")
