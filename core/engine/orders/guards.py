@@ -2,8 +2,7 @@
 
 Collection ``guards``, one document for each ledger that is or was unprotected: ``broker_id``,
 ``gap``, ``since`` (real time), ``is_told``, ``told_at``, ``fine_since``, ``is_shown`` (on the card
-of its run, where it is not told anew), ``run_id`` (the run whose card says it, '' where none does).
-It is stored so that a restart repeats nothing.
+of its run, where it is not told anew). It is stored so that a restart repeats nothing.
 """
 
 from __future__ import annotations
@@ -159,14 +158,12 @@ class Guards:
         self, standing: Standing, gap: Lack, row: Document | None, now: datetime
     ) -> None:
         """Note a gap; one that follows another that was told stays told."""
-        before = row["run_id"] if row and row["since"] is not None and "run_id" in row else ""
         fields: Document = {
             "broker_id": standing.ledger.broker_id,
             "gap": gap.value,
             "since": now,
             "fine_since": None,
             "is_shown": False,
-            "run_id": _carded_run(standing) or before,
             "is_told": bool(row and row["since"] is not None and row["is_told"]),
             "told_at": row["told_at"] if row else None,
             "told_gap": row["told_gap"] if row else "",
@@ -207,7 +204,7 @@ class Guards:
     async def _ended(self, row: Document) -> None:
         """Close the alarm of a position that is held no more; what closed it is told by itself."""
         if not row["is_told"]:
-            await self._ended_untold(row)
+            await self._quiet(row)
             return
         gate = await gate_at(self._store, row["broker_id"])
         is_handed_over = gate is not None and not (gate.enabled or gate.drain)
@@ -222,32 +219,12 @@ class Guards:
         async def body(view: StoreView) -> None:
             await view.update(_GUARDS, {"_id": row["_id"]}, Change(set=_QUIET))
             await end_alarm(view, self._outbox, bare_key(row["_id"]), over)
-            await self._clear_card(view, row)
 
         since = row["since"].isoformat()
         try:
             await self._store.transaction(body, nonce=f"{over.kind}:{row['_id']}|{since}")
         except AlreadyDone:
             await self._quiet(row)
-
-    async def _ended_untold(self, row: Document) -> None:
-        """End a gap that only a card has shown, as a stop on its way."""
-
-        async def body(view: StoreView) -> None:
-            await view.update(_GUARDS, {"_id": row["_id"]}, Change(set=_QUIET))
-            await self._clear_card(view, row)
-
-        since = row["since"].isoformat()
-        with contextlib.suppress(AlreadyDone):
-            await self._store.transaction(body, nonce=f"ended:{row['_id']}|{since}")
-
-    async def _clear_card(self, view: StoreView, row: Document) -> None:
-        """Let the card of the entry say no more that its position is not protected.
-
-        Another run closed it, or a user: nothing else would edit that card.
-        """
-        if row.get("run_id"):
-            await self._outbox.post(view, run_card(row["run_id"]))
 
     async def _update(self, row: Document, fields: Document) -> None:
         await self._store.update(_GUARDS, {"_id": row["_id"]}, Change(set=fields))
@@ -271,12 +248,6 @@ class Guards:
             await self._store.transaction(body, nonce=f"{notice.kind}:{row['_id']}|{since}")
         except AlreadyDone:
             await self._update(row, fields)
-
-
-def _carded_run(standing: Standing) -> str:
-    """Return the run whose card shows what is unprotected; a decision to close has its own end."""
-    goal = standing.goal
-    return goal.run_id if goal is not None and goal.quantity * standing.ledger.quantity > 0 else ""
 
 
 def _is_quiet(row: Document) -> bool:

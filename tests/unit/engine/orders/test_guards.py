@@ -166,22 +166,3 @@ async def test_share_whose_trading_has_ended_is_not_alarmed(desk: Desk) -> None:
         await desk.turns(1, apart_s=3)
     assert await told(desk) == []
     assert await desk.engine.notices(StopHit) == []
-
-
-async def cards_of(desk: Desk, run_id: str) -> int:
-    """Return how often the card of a run was posted."""
-    rows = await desk.engine.store.find("outbox", {"kind": "run_card"})
-    return sum(row["data"]["run_id"] == run_id for row in rows)
-
-
-@pytest.mark.parametrize("turns", [0, 5], ids=["before it is told", "after it was told"])
-async def test_card_of_a_closed_entry_calls_it_unprotected_no_more(desk: Desk, turns: int) -> None:
-    """Another run closes it, so nothing else edits the card that says it is unprotected."""
-    await desk.holds(10)
-    await desk.turns(turns, apart_s=3)
-    before = await cards_of(desk, "orb|run")
-    await desk.wants(0, run_id="orb|flat")
-    await desk.turns(10)
-    assert await desk.units() == 0
-    await desk.turns(2, apart_s=1)
-    assert await cards_of(desk, "orb|run") == before + 1
