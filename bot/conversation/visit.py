@@ -216,7 +216,7 @@ class Visit:
             return
         try:
             await self.bot.delete_message(self.chat_id, message_id)
-        except (BadRequest, Forbidden) as error:
+        except TelegramError as error:  # what took effect must not look as if it had not
             _log.debug("an old message could not be removed: %s", error)
 
     async def drop_keyboard(self, message_id: int | None) -> None:
@@ -225,7 +225,7 @@ class Visit:
             return
         try:
             await self.bot.edit_message_reply_markup(self.chat_id, message_id, reply_markup=None)
-        except BadRequest as error:
+        except TelegramError as error:
             _log.debug("old buttons could not be removed: %s", error)
 
     async def issue(self, verb: Verb, args: Mapping[str, Any]) -> str:

@@ -117,7 +117,7 @@ async def pending_orders(view: StoreView, broker_id: str) -> list[Order]:
 
 
 async def with_pending(view: StoreView, broker_ids: Collection[str]) -> set[str]:
-    """Return which of these accounts have an order that is not final."""
+    """Return which of these accounts, if there are any, have an order that is not final."""
     where = {"broker_id": {"$in": [*broker_ids]}, "state": {"$in": PENDING}}
     return {row["broker_id"] for row in await view.find(_ORDERS, where)}
 

@@ -187,7 +187,8 @@ class MarketData:
         if len(sources) == 1 or patience_s == deadline_s:
             return [(one, deadline_s) for one in (*quick, *slow)]
         hasty = [(one, patience_s) for one in quick]
-        return [*hasty, *((one, deadline_s) for one in (*slow, *quick))]
+        # Who hangs was first, so who only needs longer comes before it now.
+        return [*hasty, *((one, deadline_s) for one in (*slow, *reversed(quick)))]
 
     def _is_slow(self, account: Account) -> bool:
         at = self._slow_at.get(account.broker_id)

@@ -147,3 +147,32 @@ def test_values_differ_where_a_server_would_keep_other_bytes(
 ) -> None:
     """Equal is not enough where the kind or the digits are another."""
     assert differ(old, new) is is_other
+
+
+async def test_a_filter_that_wants_one_of_none_asks_nobody_and_binds_nothing() -> None:
+    """A run without lanes asks so; what others write meanwhile is no reason to make it again."""
+    held = await Held().opened()
+    none = {"broker_id": {"$in": []}, "state": {"$in": ["HELD"]}}
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    runs = 0
+
+    async def body(view: StoreView) -> None:
+        nonlocal runs
+        runs += 1
+        assert await view.find("orders", none) == []
+        asked.set()
+        await go_on.wait()
+        await view.insert("cards", {"_id": "1"})
+
+    async def meanwhile(view: StoreView) -> None:
+        await view.insert("orders", order("1"))
+
+    running = asyncio.create_task(held.writer.transaction(body, nonce="n"))
+    await asked.wait()
+    assert not held.base.commands
+    assert await held.writer.find("orders", none) == []
+    assert not held.base.commands
+    await held.writer.transaction(meanwhile, nonce="m")
+    go_on.set()
+    await running
+    assert runs == 1
