@@ -76,3 +76,33 @@ async def test_a_source_that_hangs_is_left_for_another_and_asked_again_at_last(
     start = NOON - timedelta(hours=1)
     assert await data.candles([SBIN], start=start, end=NOON, minutes=5) == {SBIN: [BAR]}
     assert asked == ["first", "second"] + ([] if second_knows else ["first"])
+
+
+@pytest.mark.row("D10")
+async def test_who_only_needs_longer_is_asked_again_before_who_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first one's whole deadline would leave a slot no time for the other's answer."""
+    monkeypatch.setattr(market_data, "_NEXT_AFTER_S", 0.01)
+    engine = await MemoryEngine(market_clock(NOON)).owned()
+    first = await engine.connect("First", ZERODHA)
+    second = await engine.connect("Second", FYERS)
+    asked: list[str] = []
+
+    async def hang(_instrument: InstrumentId, **_: object) -> list[Candle]:
+        asked.append("first")
+        await asyncio.Event().wait()
+        return []
+
+    async def need_longer(_instrument: InstrumentId, **_: object) -> list[Candle]:
+        asked.append("second")
+        if asked.count("second") == 1:
+            await asyncio.Event().wait()
+        return [BAR]
+
+    monkeypatch.setattr(engine.at_broker(first), "candles", hang)
+    monkeypatch.setattr(engine.at_broker(second), "candles", need_longer)
+    data = engine.wiring.market_data
+    start = NOON - timedelta(hours=1)
+    assert await data.candles([SBIN], start=start, end=NOON, minutes=5) == {SBIN: [BAR]}
+    assert asked == ["first", "second", "second"]
