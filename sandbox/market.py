@@ -440,10 +440,17 @@ class Market:
         return self._scaled(instrument, bar.close, segment)
 
     def circuits(self, instrument: Instrument) -> tuple[float, float]:
-        """Return the lowest and the highest price of today."""
+        """Return the lowest and the highest price of today.
+
+        Where a recording lacks the day before, today's first price stands for its close.
+        """
         now = self._clock.now()
-        close = self.previous_close(instrument, now) or self.last_price(instrument, now)
-        return circuit_limits(instrument, close)
+        bar = self._last_bar_before(instrument, day := now.astimezone(IST).date())
+        if bar and bar.start.astimezone(IST).date() == previous_trading_day(day):
+            return circuit_limits(instrument, self.previous_close(instrument, now))
+        bars = self.bars(instrument, datetime.combine(day, datetime.min.time(), IST), now)
+        first = bars[0].open if bars else self.last_price(instrument, now)
+        return circuit_limits(instrument, first)
 
     def quote(self, instrument: Instrument) -> Quote:
         """Return the full quote of now."""
