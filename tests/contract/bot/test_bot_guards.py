@@ -29,7 +29,7 @@ async def test_guard_is_set_loosened_and_locked_from_the_chat(world: World):
     await person.tap("Type another")
     await person.sees("Send X and Y")
     await person.say("10000 20000")
-    await person.sees("it must keep less than that")
+    await person.sees("it must keep less.")
     await person.say("10000 5000 1000 500")
     question = await person.sees("keep ₹5,000, of each further ₹1,000 keep ₹500")
     await person.tap("Yes, set it", message=question)
