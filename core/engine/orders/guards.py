@@ -2,15 +2,13 @@
 
 Collection ``guards``, one document for each ledger that is or was unprotected: ``broker_id``,
 ``gap``, ``since`` (real time), ``is_told``, ``told_at``, ``fine_since``, ``is_shown`` (on the card
-of its run, where it is not told anew), ``run_id`` (the run whose card says it, '' where none does).
-It is stored so that a restart repeats nothing.
+of its run, where it is not told anew). It is stored so that a restart repeats nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.domain.ledger import instrument_of
@@ -23,8 +21,7 @@ from core.engine.orders.alarms import CLOSED, HANDED_OVER, end_alarm, end_alarms
 from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import goals_of, mark_stuck
 from core.engine.orders.protections import Protections, Standing
-from core.engine.outbox import Outbox, shows_card
-from core.engine.users import owner_chats
+from core.engine.outbox import Outbox
 from core.errors import AlreadyDone
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
@@ -161,14 +158,12 @@ class Guards:
         self, standing: Standing, gap: Lack, row: Document | None, now: datetime
     ) -> None:
         """Note a gap; one that follows another that was told stays told."""
-        before = row["run_id"] if row and row["since"] is not None and "run_id" in row else ""
         fields: Document = {
             "broker_id": standing.ledger.broker_id,
             "gap": gap.value,
             "since": now,
             "fine_since": None,
             "is_shown": False,
-            "run_id": _carded_run(standing) or before,
             "is_told": bool(row and row["since"] is not None and row["is_told"]),
             "told_at": row["told_at"] if row else None,
             "told_gap": row["told_gap"] if row else "",
@@ -209,7 +204,7 @@ class Guards:
     async def _ended(self, row: Document) -> None:
         """Close the alarm of a position that is held no more; what closed it is told by itself."""
         if not row["is_told"]:
-            await self._ended_untold(row)
+            await self._quiet(row)
             return
         gate = await gate_at(self._store, row["broker_id"])
         is_handed_over = gate is not None and not (gate.enabled or gate.drain)
@@ -224,38 +219,12 @@ class Guards:
         async def body(view: StoreView) -> None:
             await view.update(_GUARDS, {"_id": row["_id"]}, Change(set=_QUIET))
             await end_alarm(view, self._outbox, bare_key(row["_id"]), over)
-            await self._clear_card(view, row)
 
         since = row["since"].isoformat()
         try:
             await self._store.transaction(body, nonce=f"{over.kind}:{row['_id']}|{since}")
         except AlreadyDone:
             await self._quiet(row)
-
-    async def _ended_untold(self, row: Document) -> None:
-        """End a gap that only a card has shown, as a stop on its way."""
-
-        async def body(view: StoreView) -> None:
-            await view.update(_GUARDS, {"_id": row["_id"]}, Change(set=_QUIET))
-            await self._clear_card(view, row)
-
-        since = row["since"].isoformat()
-        try:
-            await self._store.transaction(body, nonce=f"ended:{row['_id']}|{since}")
-        except AlreadyDone:
-            await self._quiet(row)
-
-    async def _clear_card(self, view: StoreView, row: Document) -> None:
-        """Let the card of the entry say no more that its position is not protected.
-
-        Another run closed it, or a user: nothing else would edit that card. Where it is gone, of a
-        day before, nothing is sent in its place.
-        """
-        if row.get("run_id"):
-            card = run_card(row["run_id"])
-            for chat_id in await owner_chats(view):
-                if await shows_card(view, chat_id, str(card.key)):
-                    await self._outbox.post(view, replace(card, chat_id=chat_id))
 
     async def _update(self, row: Document, fields: Document) -> None:
         await self._store.update(_GUARDS, {"_id": row["_id"]}, Change(set=fields))
@@ -279,12 +248,6 @@ class Guards:
             await self._store.transaction(body, nonce=f"{notice.kind}:{row['_id']}|{since}")
         except AlreadyDone:
             await self._update(row, fields)
-
-
-def _carded_run(standing: Standing) -> str:
-    """Return the run whose card shows what is unprotected; a decision to close has its own end."""
-    goal = standing.goal
-    return goal.run_id if goal is not None and goal.quantity * standing.ledger.quantity > 0 else ""
 
 
 def _is_quiet(row: Document) -> bool:

@@ -11,15 +11,11 @@ import pytest
 from core.adapters.zerodha import ZERODHA
 from core.domain.broker import BrokerStatus
 from core.domain.instrument import Product
-from core.domain.notices.post import run_card
 from core.domain.notices.protection import ProtectedAgain, StopHit, Unprotected
 from core.domain.order import OrderRequest, OrderType
 from core.domain.outcome import Refusal, Refused, WriteOutcome
 from core.domain.sessions import IST
-from core.engine.cards import adopt_card
-from core.engine.users import owner_chats
 from core.errors import BrokerReadError, ReadFault
-from core.ports.store import Change
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import Desk, a_desk
 
@@ -170,36 +166,3 @@ async def test_share_whose_trading_has_ended_is_not_alarmed(desk: Desk) -> None:
         await desk.turns(1, apart_s=3)
     assert await told(desk) == []
     assert await desk.engine.notices(StopHit) == []
-
-
-async def cards_of(desk: Desk, run_id: str) -> int:
-    """Return how often the card of a run was posted."""
-    rows = await desk.engine.store.find("outbox", {"kind": "run_card"})
-    return sum(row["data"]["run_id"] == run_id for row in rows)
-
-
-async def show_run(desk: Desk, run_id: str) -> None:
-    """Let the owner's chat show the card of a run."""
-    (chat_id,) = await owner_chats(desk.engine.store)
-    key = str(run_card(run_id).key)
-    await adopt_card(desk.engine.store, chat_id, key, 77, desk.clock.now())
-
-
-@pytest.mark.parametrize("is_shown", [True, False], ids=["shown", "gone"])
-@pytest.mark.parametrize("turns", [0, 5], ids=["before it is told", "after it was told"])
-async def test_card_of_a_closed_entry_calls_it_unprotected_no_more(
-    desk: Desk, turns: int, *, is_shown: bool
-) -> None:
-    """Another run closes it, so nothing else edits its card; one that is gone is not sent anew."""
-    await desk.holds(10)
-    await desk.turns(turns, apart_s=3)
-    delivered = Change(set={"state": "SENT"})
-    await desk.engine.store.update("outbox", {"state": "WAITING"}, delivered, many=True)
-    if is_shown:
-        await show_run(desk, "orb|run")
-    before = await cards_of(desk, "orb|run")
-    await desk.wants(0, run_id="orb|flat")
-    await desk.turns(10)
-    assert await desk.units() == 0
-    await desk.turns(2, apart_s=1)
-    assert await cards_of(desk, "orb|run") == before + is_shown
