@@ -40,7 +40,7 @@ _LOOK_AHEAD = timedelta(seconds=0.7)
 _AHEAD = timedelta(minutes=10)
 """From how long before the open prices are pushed: the first minute is to be heard whole."""
 _WARM_AHEAD = timedelta(seconds=1)
-"""An idle connection lives for four seconds: two ticks ahead leave three of them to the slot."""
+"""Real time. An idle connection lives for four seconds: two ticks ahead leave three to the slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class Scheduler:
         due = due_slots(schedule, window, now=now, handled=handled)
         if due is None:
             slot = next_slot(schedule, window, now)
-            await self._warm(name, slot, now, only)
+            await self._warm(name, slot, only)
             # History has a bar a moment after its close; to the moment is for what is pushed.
             is_met = waits and self._runner.is_pushed(name)
             if not (is_met and await self._awaited(slot)):
@@ -215,17 +215,22 @@ class Scheduler:
         """Wait for a slot that comes before the next look, so that it is met to the moment."""
         if slot is None:
             return False
-        left = self._clock.real_at(slot) - self._clock.now()
+        left = self._left(slot)
         if left > _LOOK_AHEAD:
             return False
         await self._clock.sleep(max(0.0, left / timedelta(seconds=1)))
         return True
 
-    async def _warm(
-        self, name: str, slot: datetime | None, now: datetime, only: str | None
-    ) -> None:
+    def _left(self, slot: datetime) -> timedelta:
+        """Return how long it is until a slot, real time."""
+        return self._clock.real_at(slot) - self._clock.now()
+
+    async def _warm(self, name: str, slot: datetime | None, only: str | None) -> None:
         """Have connections to the brokers open for a slot that is near, once."""
-        if slot is not None and slot - now <= _WARM_AHEAD and self._warmed.get(name) != slot:
+        if slot is None or self._warmed.get(name) == slot:
+            return
+        # Market time may run faster, and no connection opens in less time for that.
+        if self._left(slot) <= _WARM_AHEAD:
             self._warmed[name] = slot
             await self._runner.warm(name, only)
 

@@ -49,6 +49,21 @@ async def test_connection_is_opened_just_before_the_slot(bench: RunBench) -> Non
     assert await asked(bench) - before == 1
 
 
+async def test_connection_is_opened_in_time_where_market_time_runs_faster(
+    bench: RunBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten times: a look comes each five seconds of the market's, and a second ahead is real."""
+    scheduler, clock = bench.engine.wiring.scheduler, bench.engine.clock
+    await scheduler.tick_slots()
+    before = await asked(bench)
+    slot, real_at = TEN + timedelta(minutes=5), clock.real_at
+    await clock.advance_to(slot - timedelta(seconds=9))
+    assert await asked(bench) == before
+    monkeypatch.setattr(clock, "real_at", lambda at: real_at(at) - (at - clock.market_now()) * 0.9)
+    await scheduler.tick_slots()
+    assert await asked(bench) == before + 1
+
+
 async def test_connection_is_opened_while_an_entry_is_committed(bench: RunBench) -> None:
     """A run that a user asks for comes without a slot; one that enters nothing asks for nothing."""
     await bench.run()
