@@ -72,7 +72,7 @@ class LivePrices:
 
     Attributes:
         is_streaming: Whether the stream can be relied on, as who follows it says.
-        lag_s: By how much it is late at the least, real seconds.
+        lag_s: How long after a tick's own time it comes at the least, real seconds of this clock.
     """
 
     def __init__(self, clock: Clock, prices: Prices) -> None:

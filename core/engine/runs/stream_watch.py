@@ -93,20 +93,23 @@ class StreamWatch:
         newest = max((tick.at for tick in ticks if tick.at is not None), default=None)
         if newest is None:
             return
-        lag = self._clock.now() - self._clock.real_at(newest) + clock_offset(self._clock)
-        self._lags.append((now, lag / timedelta(seconds=1)))
+        by_ours = (self._clock.now() - self._clock.real_at(newest)) / timedelta(seconds=1)
+        self._lags.append((now, by_ours))
         while now - self._lags[0][0] > _LAGS_OVER_S:
             self._lags.popleft()
+        # Who waits for the end of a bar waits by this clock: how far it is wrong is in the ticks.
+        self._live.lag_s = max(0.0, min(lag for _, lag in self._lags))
         least = self._lag()
         span = now - self._lags[0][0]
         if self._is_late:
             self._is_late = least > _IN_TIME_S
         else:
             self._is_late = least > _LATE_S and span >= _LAGS_AT_LEAST_S
-        self._live.lag_s = max(0.0, least)
 
     def _lag(self) -> float:
-        return min((lag for _, lag in self._lags), default=0.0)
+        """Return how late its prices come at the least, whatever this clock is wrong by."""
+        least = min((lag for _, lag in self._lags), default=0.0)
+        return least + clock_offset(self._clock) / timedelta(seconds=1)
 
     def doubtful(self, wanted: Iterable[InstrumentId]) -> list[InstrumentId]:
         """Return what a quote should be asked of now; ``judge`` takes the answer."""
