@@ -20,6 +20,7 @@ __all__ = [
     "Funds",
     "Holding",
     "Position",
+    "PriceBand",
     "PriceLevel",
     "Profile",
     "Quote",
@@ -183,6 +184,14 @@ class PriceLevel:
 
     price: Decimal
     quantity: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand:
+    """The day's lowest and highest price; None where the broker does not name one."""
+
+    lower: Decimal | None = None
+    upper: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

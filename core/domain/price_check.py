@@ -16,7 +16,15 @@ from core.domain.instrument import InstrumentId
 from core.domain.money import rupees
 from core.domain.order import Side
 
-__all__ = ["STALE_BARS", "Asked", "at_circuit", "band_of", "doubt_about", "is_at_limit"]
+__all__ = [
+    "STALE_BARS",
+    "Asked",
+    "at_circuit",
+    "band_of",
+    "doubt_about",
+    "is_at_limit",
+    "lacks_limit",
+]
 
 STALE_BARS = 3
 """How many bars may be missing at the end before prices count as stale."""
@@ -89,6 +97,19 @@ def is_at_limit(side: Side, quote: Quote) -> bool:
     return quote.upper_circuit is not None and quote.last_price >= quote.upper_circuit
 
 
+def lacks_limit(side: Side, quote: Quote) -> bool:
+    """Return whether only the limit, which the quote does not name, says if it is reached.
+
+    A price that was passed today on the way to the limit does not stand there: limits move outward
+    during a day, if at all.
+    """
+    if side is Side.SELL:
+        limit, furthest = quote.lower_circuit, quote.day_low
+        return limit is None and (furthest is None or quote.last_price <= furthest)
+    limit, furthest = quote.upper_circuit, quote.day_high
+    return limit is None and (furthest is None or quote.last_price >= furthest)
+
+
 def at_circuit(side: Side, quote: Quote) -> str:
     """Return why nothing is entered at the end of the day's price band, one sentence, or ''.
 
@@ -99,5 +120,5 @@ def at_circuit(side: Side, quote: Quote) -> str:
     limit, nobody = ("upper", "sells") if side is Side.BUY else ("lower", "buys")
     return (
         f"{quote.instrument}: its price stands at its {limit} circuit limit of "
-        f"{quote.last_price:.2f}, where nobody {nobody}: not entered"
+        f"{rupees(quote.last_price)}, where nobody {nobody}: not entered"
     )

@@ -20,6 +20,7 @@ from core.domain.broker import (
     Funds,
     Holding,
     Position,
+    PriceBand,
     Profile,
     Quote,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "LoginGrant",
     "LoginPort",
     "MarketDataSource",
+    "NamesBands",
     "OrderEntry",
     "PreparesOrders",
 ]
@@ -124,6 +126,15 @@ class MarketDataSource(Protocol):
 
         The bar that is still forming may be included; callers drop it by time.
         """
+        ...
+
+
+@runtime_checkable
+class NamesBands(Protocol):
+    """A client whose quotes leave the day's price band out: it is asked for apart."""
+
+    async def price_band(self, instrument: InstrumentId) -> PriceBand:
+        """Return the band of one instrument, in one request. Raises ``BrokerReadError``."""
         ...
 
 

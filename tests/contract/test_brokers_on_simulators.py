@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from core.adapters.address_probe import EchoProbe
 from core.domain.broker import BrokerStatus
 from core.domain.instrument import InstrumentId, Product, Segment
+from core.domain.money import rupees
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Ambiguous, Refusal, Refused
+from core.domain.price_check import at_circuit
 from core.domain.route import Route
+from core.engine.orders.circuit import with_limits
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
 from core.ports.address_probe import Sighted, Sighting
-from core.ports.broker import Credentials
+from core.ports.broker import Credentials, NamesBands
 from tests.fakes.broker_world import NOON, SimulatedBroker, simulated, tagged, until
 from tests.fakes.clock import RunningClock
 from tests.fakes.sandbox_process import Sandbox
@@ -79,6 +83,31 @@ async def test_master_names_and_prices(world: SimulatedBroker) -> None:
         with pytest.raises(BrokerReadError) as caught:
             await client.candles(nobody, start=NOON, end=NOON + timedelta(hours=1), minutes=5)
         assert caught.value.fault is ReadFault.REFUSED
+
+
+@pytest.mark.row("R3")
+@pytest.mark.parametrize(("end", "side"), [("upper", Side.BUY), ("lower", Side.SELL)])
+async def test_a_price_at_its_circuit_limit_is_seen(
+    world: SimulatedBroker, end: str, side: Side
+) -> None:
+    """Kite's quotes name the limits, Fyers names them for one instrument; in between none is asked."""
+    async with world.client() as client:
+        before = await with_limits(client, {SBIN: side}, await client.quotes([SBIN]))
+        assert at_circuit(side, before[SBIN]) == ""
+        stands = {"symbol": "SBIN", "circuit": end}
+        limit = Decimal(str(world.sandbox.ask("POST", "/market/circuit", stands)["last_price"]))
+        quotes = await client.quotes([SBIN])
+        seen = (await with_limits(client, {SBIN: side}, quotes))[SBIN]
+        assert f"{end} circuit limit of {rupees(limit)}" in at_circuit(side, seen)
+        other = Side.BUY if side is Side.SELL else Side.SELL
+        assert at_circuit(other, seen) == ""
+        named = seen.upper_circuit if side is Side.BUY else seen.lower_circuit
+        assert named == limit
+        if isinstance(client, NamesBands):
+            assert quotes[SBIN].upper_circuit is quotes[SBIN].lower_circuit is None
+            with pytest.raises(BrokerReadError) as caught:
+                await client.price_band(InstrumentId("NSE", "NOBODY"))
+            assert caught.value.fault is ReadFault.REFUSED
 
 
 async def test_candles_are_cut_to_the_range(world: SimulatedBroker) -> None:

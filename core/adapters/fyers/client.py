@@ -25,6 +25,7 @@ from core.domain.broker import (
     Funds,
     Holding,
     Position,
+    PriceBand,
     Profile,
     Quote,
 )
@@ -173,6 +174,16 @@ class FyersClient:
                 if instrument is not None and row.maybe_text("s") == "ok":
                     quotes[instrument] = mapping.quote(instrument, row.row("v"))
         return quotes
+
+    async def price_band(self, instrument: InstrumentId) -> PriceBand:
+        """Return the day's band, which the depth of one symbol names and quotes do not."""
+        symbol = self._book.symbol(instrument)
+        if symbol is None:
+            raise BrokerReadError(ReadFault.REFUSED, f"{instrument} is not in Fyers' master")
+        wanted = {"symbol": symbol, "ohlcv_flag": "0"}
+        payload = await self._read(partial(self._sdk.depth, wanted), Bucket.QUOTES)
+        # Of the symbol that was asked for alone, as with quotes.
+        return mapping.price_band(payload.row("d").row(symbol))
 
     async def candles(
         self, instrument: InstrumentId, *, start: datetime, end: datetime, minutes: int

@@ -21,6 +21,7 @@ from core.domain.broker import (
     Funds,
     Holding,
     Position,
+    PriceBand,
     PriceLevel,
     Profile,
     Quote,
@@ -47,6 +48,7 @@ __all__ = [
     "odd_position",
     "payload_of",
     "position",
+    "price_band",
     "profile",
     "quote",
     "tag_of",
@@ -418,6 +420,11 @@ def quote(instrument: InstrumentId, row: Row) -> Quote:
         bids=_touch(row, "bid"),
         asks=_touch(row, "ask"),
     )
+
+
+def price_band(row: Row) -> PriceBand:
+    """Translate the band in the depth of one symbol (facts/fyers.md 7)."""
+    return PriceBand(row.price("lower_ckt"), row.price("upper_ckt"))
 
 
 def _touch(row: Row, side: str) -> tuple[PriceLevel, ...]:

@@ -1,20 +1,60 @@
-"""Whether a price stands at its circuit limit: an exit that rests there keeps its place (R3)."""
+"""Whether a price stands at its circuit limit (R3).
+
+Nothing is entered there, and an exit that rests there keeps its place. Kite's quotes name the
+limits; Fyers names them for one instrument a request (facts/fyers.md 7), so there they are asked
+for where a price may stand at one, and only then.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from core.domain.order import Order
-from core.domain.price_check import is_at_limit
+from core.domain.broker import Quote
+from core.domain.instrument import InstrumentId
+from core.domain.order import Order, Side
+from core.domain.price_check import is_at_limit, lacks_limit
 from core.errors import BrokerReadError
-from core.ports.broker import BrokerClient
+from core.ports.broker import BrokerClient, NamesBands
 from core.ports.clock import Clock
 
-__all__ = ["CircuitLimits"]
+__all__ = ["CircuitLimits", "with_limits"]
 
 _log = logging.getLogger(__name__)
 _ASK_AGAIN = timedelta(seconds=15)
+_PATIENCE_S = 2.0
+"""An entry whose limit is not known by then is sent, as one whose limit nobody names."""
+
+
+async def with_limits(
+    client: BrokerClient, sides: Mapping[InstrumentId, Side], quotes: Mapping[InstrumentId, Quote]
+) -> Mapping[InstrumentId, Quote]:
+    """Return quotes with the circuit limits that are to be had, for orders on these sides.
+
+    Args:
+        client: Is asked, once each and beside one another, where its broker names them apart.
+        sides: The sides, by instrument.
+        quotes: Of these, as far as they are known.
+    """
+    if not isinstance(client, NamesBands):
+        return quotes
+    wanted = [name for name, side in sides.items() if name in quotes]
+    wanted = [name for name in wanted if lacks_limit(sides[name], quotes[name])]
+    found = await asyncio.gather(*(_limited(client, quotes[name]) for name in wanted))
+    return {**quotes, **dict(zip(wanted, found, strict=True))}
+
+
+async def _limited(client: NamesBands, quote: Quote) -> Quote:
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            band = await client.price_band(quote.instrument)
+    except (BrokerReadError, TimeoutError) as error:
+        _log.info("%s: no circuit limits: %s", quote.instrument, str(error) or "no answer in time")
+        return quote
+    return replace(quote, lower_circuit=band.lower, upper_circuit=band.upper)
 
 
 class CircuitLimits:
@@ -42,10 +82,10 @@ class CircuitLimits:
         return self._seen.get(order.client_order_id, (None, False))[1]
 
     async def _ask(self, client: BrokerClient, order: Order) -> bool:
-        name = order.request.instrument
+        name, side = order.request.instrument, order.request.side
         try:
-            quotes = await client.quotes([name])
+            quotes = await with_limits(client, {name: side}, await client.quotes([name]))
         except BrokerReadError as error:
             _log.info("%s: no quote for an exit that rests: %s", name, error)
             return False
-        return name in quotes and is_at_limit(order.request.side, quotes[name])
+        return name in quotes and is_at_limit(side, quotes[name])

@@ -52,15 +52,18 @@ class EntryPrices:
             return {}
         asked = Asked(slot_at, self._clock.market_now(), timedelta(minutes=bar_minutes))
         quotes, trouble = await self._quotes(list(entries))
-        found = {}
-        for one, side in entries.items():
+        found, sound = {}, {}
+        for one in entries:
             quote = quotes.get(one)
             doubt = doubt_about(one, bars.get(one, ()), quote, asked)
             if doubt and trouble and quote is None:
                 doubt = f"{one}: its last price could not be read ({trouble}): not entered"
-            if not doubt and quote is not None:
-                doubt = at_circuit(side, quote)
             if doubt:
+                found[one] = doubt
+            elif quote is not None:
+                sound[one] = quote
+        for one, quote in (await self._market_data.with_limits(entries, sound)).items():
+            if doubt := at_circuit(entries[one], quote):
                 found[one] = doubt
         return found
 

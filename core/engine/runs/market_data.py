@@ -16,13 +16,16 @@ from typing import TypeVar
 from core.domain.account import Account
 from core.domain.broker import Candle, Quote
 from core.domain.instrument import InstrumentId
+from core.domain.order import Side
+from core.domain.price_check import lacks_limit
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
+from core.engine.orders.circuit import with_limits
 from core.engine.orders.practice import note_practice
 from core.engine.stored_settings import read_setting
 from core.errors import BrokerReadError, NotFound, ReadFault, SaarthiError, VaultError
-from core.ports.broker import BrokerClient
+from core.ports.broker import BrokerClient, NamesBands
 from core.ports.clock import Clock
 from core.ports.store import Store
 
@@ -138,6 +141,24 @@ class MarketData:
                 while.
         """
         return await self._first(lambda client: client.quotes(instruments), deadline_s)
+
+    async def with_limits(
+        self, sides: Mapping[InstrumentId, Side], quotes: Mapping[InstrumentId, Quote]
+    ) -> Mapping[InstrumentId, Quote]:
+        """Return quotes with the circuit limits of those whose broker names them apart.
+
+        Never raises: a limit that nobody names bars nothing.
+        """
+        if not any(lacks_limit(sides[name], quote) for name, quote in quotes.items()):
+            return quotes
+        for account in [one for one in await self.sources() if not self._is_slow(one)]:
+            try:
+                client = await self._connections.client(account)
+            except (BrokerReadError, VaultError, NotFound):
+                continue
+            if client is not None and isinstance(client, NamesBands):
+                return await with_limits(client, sides, quotes)
+        return quotes
 
     async def _first(
         self,

@@ -11,7 +11,14 @@ import pytest
 from core.domain.broker import Candle, Quote
 from core.domain.instrument import InstrumentId
 from core.domain.order import Side
-from core.domain.price_check import Asked, at_circuit, band_of, doubt_about, is_at_limit
+from core.domain.price_check import (
+    Asked,
+    at_circuit,
+    band_of,
+    doubt_about,
+    is_at_limit,
+    lacks_limit,
+)
 from core.domain.sessions import IST
 
 SBIN = InstrumentId("NSE", "SBIN")
@@ -98,6 +105,21 @@ def test_an_entry_at_its_own_limit_is_said_with_the_price() -> None:
     low, high = Decimal("726.00"), Decimal("888.00")
     up, down = (Quote(SBIN, one, None, low, high) for one in (high, low))
     said = "NSE:SBIN: its price stands at its {} circuit limit of {}, where nobody {}: not entered"
-    assert at_circuit(Side.BUY, up) == said.format("upper", "888.00", "sells")
-    assert at_circuit(Side.SELL, down) == said.format("lower", "726.00", "buys")
+    assert at_circuit(Side.BUY, up) == said.format("upper", "₹888.00", "sells")
+    assert at_circuit(Side.SELL, down) == said.format("lower", "₹726.00", "buys")
     assert at_circuit(Side.SELL, up) == at_circuit(Side.BUY, down) == ""
+
+
+@pytest.mark.row("R3")
+def test_a_limit_is_asked_for_where_the_price_may_stand_at_it() -> None:
+    """At the day's end on the order's side, and where that end is unknown; a known limit never."""
+    top = Quote(SBIN, Decimal(888), day_high=Decimal(888), day_low=Decimal(800))
+    below = replace(top, last_price=Decimal("887.95"))
+    bottom = replace(top, last_price=Decimal(800))
+    assert [lacks_limit(Side.BUY, one) for one in (top, below, bottom)] == [True, False, False]
+    assert [lacks_limit(Side.SELL, one) for one in (top, below, bottom)] == [False, False, True]
+    bare = Quote(SBIN, Decimal(888))
+    assert lacks_limit(Side.BUY, bare)
+    assert lacks_limit(Side.SELL, bare)
+    assert not lacks_limit(Side.BUY, replace(bare, upper_circuit=Decimal(900)))
+    assert not lacks_limit(Side.SELL, replace(bare, lower_circuit=Decimal(700)))

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from core.domain.account import Account
-from core.domain.broker import BrokerStatus, Quote
-from core.domain.instrument import Product
+from core.domain.broker import BrokerStatus, PriceBand, Quote
+from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.notices.exits import ExitStuck, ExitThrough
 from core.domain.notices.protection import ExitDenied
@@ -161,6 +161,24 @@ async def test_at_the_circuit_limit_an_exit_keeps_its_place(closing: Closing):
     (told,) = await closing.stuck()
     assert told == (ORDER, "the price stands at its circuit limit; the order keeps its place there")
     closing.broker.quote_list[SBIN] = Quote(SBIN, price + 1, lower_circuit=price)
+    await closing.passes(30)
+    assert len(closing.broker.placed) > 1, "away from the limit it is chased"
+
+
+@pytest.mark.row("R3")
+async def test_an_exit_keeps_its_place_where_quotes_do_not_name_the_limit(closing: Closing):
+    """Its limit is asked for then: Fyers' quotes name none."""
+    price = Decimal(733)
+
+    async def price_band(_instrument: InstrumentId) -> PriceBand:
+        return PriceBand(price, None)
+
+    closing.broker.price_band = price_band  # type: ignore[attr-defined]
+    closing.broker.quote_list[SBIN] = Quote(SBIN, price)
+    await closing.worker.turn()
+    await closing.passes(300)
+    assert len(closing.broker.placed) == 1
+    closing.broker.quote_list[SBIN] = Quote(SBIN, price + 1, day_low=price)
     await closing.passes(30)
     assert len(closing.broker.placed) > 1, "away from the limit it is chased"
 

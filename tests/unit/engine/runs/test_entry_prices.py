@@ -9,9 +9,10 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.broker import Candle, Quote
+from core.domain.broker import Candle, PriceBand, Quote
 from core.domain.instrument import InstrumentId
 from core.domain.target import Direction
+from core.engine.orders import circuit
 from core.errors import BrokerReadError, ReadFault
 from strategy.opening_range_breakout import OpeningRangeBreakout
 from tests.fakes.brokers import SBIN
@@ -92,13 +93,83 @@ async def test_nothing_is_entered_where_nobody_trades_against_it(bench: RunBench
     await bench.turns()
     assert bench.sent() == []
     assert await bench.note() == (
-        "NSE:SBIN: its price stands at its upper circuit limit of 815.00, where nobody sells: "
+        "NSE:SBIN: its price stands at its upper circuit limit of ₹815.00, where nobody sells: "
         "not entered"
     )
     bench.strategy.want(Direction.SHORT, TEN)
     await bench.run()
     await bench.turns()
     assert bench.sent() == [("SELL", 10)]
+
+
+def apart(bench: RunBench, *ends: PriceBand | Exception) -> list[InstrumentId]:
+    """Let the broker name price bands for one instrument a request; return what was asked for."""
+    asked: list[InstrumentId] = []
+    answers = iter(ends)
+
+    async def price_band(instrument: InstrumentId) -> PriceBand:
+        asked.append(instrument)
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    bench.broker.price_band = price_band  # type: ignore[attr-defined]
+    return asked
+
+
+@pytest.mark.row("R3")
+async def test_a_limit_that_quotes_do_not_name_is_asked_for(bench: RunBench) -> None:
+    """At the day's high it is, once, and nothing is entered; below it the entry goes unasked."""
+    limit = Decimal("815.00")
+    asked = apart(bench, PriceBand(Decimal("726.00"), limit))
+    bench.broker.quote_list[SBIN] = Quote(SBIN, limit, day_high=limit)
+    await bench.run()
+    await bench.turns()
+    assert (bench.sent(), asked) == ([], [SBIN])
+    assert await bench.note() == (
+        "NSE:SBIN: its price stands at its upper circuit limit of ₹815.00, where nobody sells: "
+        "not entered"
+    )
+    bench.broker.quote_list[SBIN] = Quote(SBIN, limit - 1, day_high=limit)
+    await bench.run()
+    await bench.turns()
+    assert (bench.sent(), asked) == ([("BUY", 10)], [SBIN])
+
+
+@pytest.mark.row("R3")
+@pytest.mark.parametrize("answer", [AWAY, TimeoutError(), PriceBand()])
+async def test_an_unknown_limit_bars_nothing(
+    bench: RunBench, answer: PriceBand | Exception
+) -> None:
+    """Neither a broker that does not answer nor one that names no limit keeps an entry back."""
+    asked = apart(bench, answer)
+    bench.quoted("815.00", TEN)
+    await bench.run()
+    await bench.turns()
+    assert (bench.sent(), asked) == ([("BUY", 10)], [SBIN])
+
+
+@pytest.mark.row("R3")
+async def test_a_limit_is_waited_for_a_moment(
+    bench: RunBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that hangs costs an entry a moment, not the entry."""
+    monkeypatch.setattr(circuit, "_PATIENCE_S", 0.01)
+    ended = asyncio.Event()
+
+    async def hangs(_instrument: InstrumentId) -> PriceBand:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return PriceBand()
+
+    bench.broker.price_band = hangs  # type: ignore[attr-defined]
+    bench.quoted("815.00", TEN)
+    await bench.run()
+    await bench.turns()
+    assert (bench.sent(), ended.is_set()) == ([("BUY", 10)], True)
 
 
 @pytest.mark.row("D10")
