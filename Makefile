@@ -67,9 +67,6 @@ nightly: system-deps $(VENV)/installed-dev
 
 # The pictures of the README, out of the browser test that plays the demo by hand.
 pictures: system-deps $(VENV)/installed-dev
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get install -y -qq --no-install-recommends fonts-roboto-unhinted fonts-noto-color-emoji >/dev/null; \
-	fi
 	$(BIN)/python -P -m pytest -q tests/browser/test_demo_by_hand.py
 	cd .screenshots/demo_by_hand && cp start.png run.png guards.png $(CURDIR)/docs/images/
 
@@ -112,17 +109,17 @@ clean:
 	rm -rf $(VENV) $(TOOLS) build dist *.egg-info bench.json .coverage .coverage.* htmlcov \
 	  .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-# The browser for the browser tests, libfaketime for the tests on other days, and the libraries of
-# the test-only mongod.
+# The browser for the browser tests and the fonts of a phone, by which lines fit or do not; libfaketime
+# for the tests on other days, and the libraries of the test-only mongod.
 system-deps:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  missing=""; \
 	  for program in chromium faketime; do \
 	    command -v $$program >/dev/null || missing="$$missing $$program"; \
 	  done; \
-	  for library in libcurl4 libssl3; do \
-	    dpkg-query --show --showformat='$${Status}' $$library 2>/dev/null \
-	      | grep -q 'install ok installed' || missing="$$missing $$library"; \
+	  for package in libcurl4 libssl3 fonts-roboto-unhinted fonts-noto-color-emoji; do \
+	    dpkg-query --show --showformat='$${Status}' $$package 2>/dev/null \
+	      | grep -q 'install ok installed' || missing="$$missing $$package"; \
 	  done; \
 	  if [ -n "$$missing" ]; then \
 	    apt-get update -qq; \

@@ -71,7 +71,7 @@ def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
 def _next_run(one: StrategyView) -> str:
     """Return when a strategy runs next, or would once it is enabled."""
     when = _when(one.next_slot, "not known: the calendar ends")
-    return f"next run: {when}" if one.is_enabled else f"once enabled: {when}"
+    return f"next run: {when}" if one.is_enabled else f"next, once enabled: {when}"
 
 
 def _when(moment: datetime | None, otherwise: str) -> str:

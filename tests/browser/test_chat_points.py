@@ -150,7 +150,7 @@ async def switch(person: Person, shots: Path) -> None:
     asked = await person.taps(modes, "🟢 All: Normal", "Set Normal for all accounts?")
     assert "Yes, set Normal" not in await page.evaluate(RED)
     await person.taps(asked, "Yes, set Normal", "All accounts: Normal")
-    listed = await person.says("/strategies", "Strategies", "once enabled: ")
+    listed = await person.says("/strategies", "Strategies", "next, once enabled: ")
     strategy = await person.taps(listed, "Moving average crossover", "Flat by")
     await expect(strategy).to_contain_text("⏸ the account is disabled")
     await page.screenshot(path=shots / "strategy.png")
@@ -342,6 +342,7 @@ async def live_names(person: Person) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.row("E1", "E2", "E3", "E4", "E6")
 @pytest.mark.row("C2", "D4", "D5", "D6", "G1")
+@pytest.mark.usefixtures("phone_font")
 async def test_the_chat_has_no_rough_edge(world: World, browser: Browser, shots: Path) -> None:
     """Every account by name, every stop with its price, one rule of charges, red only where it ends.
 

@@ -164,6 +164,7 @@ async def ends(world: World, person: Person, shots: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.row("C2", "E1", "E5")
+@pytest.mark.usefixtures("phone_font")
 async def test_runs_are_followed_on_a_phone(world: World, browser: Browser, shots: Path) -> None:
     """Kept out, entered, refused, four at a time, exited, handed over and closed: few, plain messages.
 

@@ -232,6 +232,7 @@ async def trade(person: Person, shots: Path) -> None:
 @pytest.mark.row("A1")
 @pytest.mark.row("B3")
 @pytest.mark.row("S2")
+@pytest.mark.usefixtures("phone_font")
 async def test_a_user_connects_two_accounts_and_sees_them_trade(
     demo: Demo, browser: Browser, shots: Path
 ) -> None:

@@ -251,6 +251,7 @@ async def shown(page: Page, telegram: Telegram, bot: BotClient) -> None:
 
 
 @pytest.mark.row("E1", "E2", "E6")
+@pytest.mark.usefixtures("phone_font")
 async def test_no_line_breaks_at_360_points(
     browser: Browser, telegram: Telegram, shots: Path
 ) -> None:
