@@ -13,6 +13,7 @@ from bot.views.screen import Screen
 from bot.views.width import INDENT, fitted
 from bot.views.words import is_final, plural, price
 from core.domain.order import OrderState, Purpose, Side
+from core.domain.protection import ON_ITS_WAY
 from core.domain.target import Direction, Target
 from core.domain.views import OrderView, RunLine, RunView
 
@@ -105,7 +106,7 @@ def closing_lines(runs: Sequence[RunView]) -> list[str]:
         found.append(bold(lines[0].account_label))
         for line in lines:
             found += [orders[line.broker_id, one.key] for one in line.orders]
-            found += [warning_line(one) for one in line.warnings]
+            found += _warnings(line)
         results = [line for line in lines if line.result is not None]
         costs = [line.charges for line in results if line.charges is not None]
         if results:
@@ -209,10 +210,27 @@ def _account(
         lines += result_words(line.result, line.charges, is_before_said=exits == [line.result])
     if line.note:
         lines.append(f"{INDENT}{esc(line.note)}")
-    lines += [warning_line(one) for one in line.warnings]
+    lines += _warnings(line)
     if not line.orders and not line.note:
         lines += _nothing(line.late, is_signal=is_signal, is_closing=is_closing)
     return lines
+
+
+def _warnings(line: RunLine) -> list[str]:
+    """Return the warnings of an account that none of its orders says already.
+
+    That a stop or an exit is on its way is said by the order that was sent, a line above.
+    """
+    going = {
+        str(one.instrument)
+        for one in line.orders
+        if one.purpose is not Purpose.ENTRY and not is_final(one)
+    }
+    return [
+        warning_line(one)
+        for one in line.warnings
+        if not (one.endswith(ON_ITS_WAY) and one.partition(": ")[0] in going)
+    ]
 
 
 def _reversals(orders: Sequence[OrderView]) -> dict[str, str]:

@@ -86,7 +86,7 @@ class SafeguardSteps:
                     price = adverse_price(row)
                     moved.add(row["symbol"])
                     await do.order("/market", {"symbol": row["symbol"], "last_price": price})
-                    do.notes(f"the price of {row['symbol']} moves to {price:.2f}")
+                    do.notes(f"the price of {row['symbol']} moves to ₹{price:.2f}")
             try:
                 words = ("Your guard has fired", actor.label, "The stop of")
                 await do.sees(*words, since=mark, within_s=_TRY_S)

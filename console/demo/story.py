@@ -127,7 +127,7 @@ class Story:
             stop = await self._resting_stop()
             symbol = stop.symbol
             await do.order("/market", {"symbol": symbol, "last_price": stop.price_beyond})
-            do.notes(f"the price of {symbol} moves to {stop.price_beyond:.2f}")
+            do.notes(f"the price of {symbol} moves to ₹{stop.price_beyond:.2f}")
             for actor in self._actors:
                 message = await do.sees("Stop hit", actor.label, symbol, since=mark)
                 await self._check_result(actor, symbol, message)

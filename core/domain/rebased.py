@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from core.domain.money import rupees
+
 __all__ = ["is_of_other_scale", "why_not_closed"]
 
 _FARTHEST = Decimal("0.10")
@@ -33,7 +35,7 @@ def is_of_other_scale(trigger: Decimal, held: int, previous_close: Decimal) -> b
 def why_not_closed(trigger: Decimal, previous_close: Decimal) -> str:
     """Return why nothing is closed by such a stop, a sentence without its full stop."""
     return (
-        f"its stop at ₹{trigger:.2f} is of other prices, for the last close is today "
-        f"₹{previous_close:.2f}: a split or a bonus? I close nothing by it, look at price and "
+        f"its stop at {rupees(trigger)} is of other prices, for the last close is today "
+        f"{rupees(previous_close)}: a split or a bonus? I close nothing by it, look at price and "
         "quantity"
     )

@@ -140,5 +140,5 @@ def too_dear(
     free = available(book, beside, lots.get)
     if asked <= free:
         return None
-    words = f"insufficient funds: {asked:.2f} needed, {max(Decimal(0), free):.2f} free"
+    words = f"insufficient funds: {rupees(asked)} needed, {rupees(max(Decimal(0), free))} free"
     return Rejection(Cause.MARGIN, words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.notices.result_guards import GuardFired
 from core.domain.notices.stored import from_document
-from core.domain.order import EXTERNAL, LIVE_STATES, OPEN_STATES, Order
+from core.domain.order import EXTERNAL, LIVE_STATES, OPEN_STATES, Order, OrderState
 from core.domain.profit import Profit, days_profit
 from core.domain.protection import awaited
 from core.domain.sessions import trading_day
@@ -389,8 +389,7 @@ class Views:
             label = account if isinstance(account, str) else account.label
             brokers += [] if isinstance(account, str) else [account.broker]
             mine = orders.get(broker_id, [])
-            views = [order_view(self._clock, account, one) for one in mine]
-            shown = tuple(sorted(views, key=lambda view: view.at))
+            shown = tuple(order_view(self._clock, account, one) for one in _in_order(mine))
             note, warnings = (
                 row["notes"].get(broker_id, ""),
                 await self._warned(account, run_id, seen),
@@ -469,6 +468,19 @@ class Views:
         """Return a strategy's newest run."""
         run_id = await newest_run(self._store, strategy, self._clock.market_now())
         return await self.run(run_id) if run_id else None
+
+
+_WAITING = frozenset({OrderState.INITIALIZED, OrderState.HELD})
+
+
+def _in_order(orders: Iterable[Order]) -> list[Order]:
+    """Return orders as they went out, and last what waits to go.
+
+    The entry of a reversal waits for its exit, and was written down with it or before it.
+    """
+    return sorted(
+        orders, key=lambda one: (one.state in _WAITING, one.submitted_at or one.created_at)
+    )
 
 
 def _profit(position: Position, snapshot: Snapshot) -> Profit:

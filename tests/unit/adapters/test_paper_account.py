@@ -78,6 +78,7 @@ async def test_exchange_rejects_what_the_account_may_not(
     assert isinstance(await desk.client.place(order), Acked)
     [listed] = await desk.client.orders()
     assert listed.cause is cause and listed.tag == "TAG"
+    assert cause is not Cause.MARGIN or listed.message.count("₹") == 2
     assert (listed.status is BrokerStatus.REJECTED) == (cause is not None)
     assert bool(await desk.client.trades()) == (cause is None)
 

@@ -134,6 +134,30 @@ def test_a_normal_step_has_no_warning_sign():
 
 
 @pytest.mark.row("E1")
+def test_a_stop_that_was_sent_is_said_once():
+    """Its own line says it: no second one says that it is on its way."""
+    stop = an_order(
+        MAIN,
+        state=OrderState.SUBMITTED,
+        side=Side.SELL,
+        purpose=Purpose.STOP,
+        order_type=OrderType.SL_M,
+        limit_price=None,
+        trigger_price=Decimal("805.00"),
+    )
+    warnings = (f"NSE:SBIN: its stop {ON_ITS_WAY}", f"NSE:TCS: its stop {ON_ITS_WAY}")
+    line = RunLine("a", MAIN.label, (stop,), "", warnings=warnings)
+    for text in (
+        text_of(replace(a_run(), lines=(line,))),
+        TAGS.sub("", "\n".join(closing_lines([replace(a_run(), lines=(line,))]))),
+    ):
+        assert "⏳ Stop: sell 10 SBIN · ₹805.00" in text
+        assert text.count("on its way") == 1 and "⏳ TCS:" in text
+    bare = replace(line, orders=(replace(stop, state=OrderState.REJECTED),))
+    assert text_of(replace(a_run(), lines=(bare,))).count("on its way") == 2
+
+
+@pytest.mark.row("E1")
 def test_a_reversal_says_which_order_closes_and_which_opens():
     """Both sell the same instrument: alike on the card, they would read as one order too many."""
     done: dict[str, Any] = {"side": Side.SELL, "state": OrderState.FILLED, "filled_quantity": 10}

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.rebased import is_of_other_scale
+from core.domain.rebased import is_of_other_scale, why_not_closed
 
 pytestmark = pytest.mark.row("R7")
 
@@ -29,3 +29,10 @@ pytestmark = pytest.mark.row("R7")
 def test_scale_is_told_by_the_last_close(held: int, close: str, *, expected: bool) -> None:
     """The exchange names the last close in today's prices; a gap of the market is none of these."""
     assert is_of_other_scale(Decimal(800), held, Decimal(close)) is expected
+
+
+def test_its_prices_are_written_as_all_are() -> None:
+    """In rupees, with the groups of India."""
+    words = why_not_closed(Decimal("1491.5"), Decimal(125000))
+    assert "its stop at ₹1,491.50 is" in words
+    assert "today ₹1,25,000.00:" in words
