@@ -33,9 +33,9 @@ def rupees(amount: Decimal, *, paise: bool = True) -> str:
 
 
 def signed_rupees(amount: Decimal, *, paise: bool = True) -> str:
-    """Return the amount with its sign always shown, ``+₹250.00`` or ``-₹1,000.00``; zero bare."""
+    """Return ``+₹250.00`` or ``-₹1,000.00``; what reads as zero has no sign."""
     text = rupees(amount, paise=paise)
-    return f"+{text}" if amount > 0 and not text.startswith("-") else text
+    return f"+{text}" if as_shown(amount, paise=paise) > 0 else text
 
 
 def round_to_tick(price: Decimal, tick: Decimal, *, up: bool) -> Decimal:

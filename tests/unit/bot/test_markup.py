@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.views.markup import LIMIT, fit, short, units
+from bot.views.markup import LIMIT, clock_time, day_time, fit, short, units
+
+
+@pytest.mark.row("E6")
+def test_times_are_those_of_india() -> None:
+    """Whatever zone a moment comes in: of the store, of a broker, of the machine."""
+    moment = datetime(2026, 11, 22, 18, 45, 9, tzinfo=UTC)
+    assert clock_time(moment) == "00:15"
+    assert clock_time(moment, seconds=True) == "00:15:09"
+    assert day_time(moment) == "23 Nov 00:15"
+    assert clock_time(None) == day_time(None) == "never"
 
 
 @pytest.mark.row("E6")
