@@ -171,6 +171,24 @@ def test_card_says_how_it_stands(view: InquiryView, words: str):
     assert words in text_of(unresolved_screen(view))
 
 
+def test_card_promises_no_look_before_the_login():
+    """Whatever was asked before: neither that it is asked nor that it goes on is said."""
+    for known in (Inquiry(), Inquiry(4, SENT, trouble="login ended", trouble_at=SENT)):
+        text = text_of(unresolved_screen(a_view(known, needs_login=True)))
+        assert "I ask the broker" not in text and "I keep asking" not in text
+        assert "Nothing can be asked before the account is logged in." in text
+        assert "I give it up" not in text
+    assert "⚠️ Not readable since 10:31:20: login ended.\n" in text
+
+
+@pytest.mark.parametrize("order_type", [OrderType.SL, OrderType.SL_M])
+def test_a_stop_that_could_be_it_is_named_with_its_trigger(order_type: OrderType):
+    """Both kinds, as the broker's own app shows them."""
+    one = candidate("7", 1, order_type=order_type, trigger_price=Decimal("805.50"))
+    text = text_of(unresolved_screen(a_view(Inquiry(1, SENT, (one,)))))
+    assert "10:31:06 BUY 10 stop at ₹805.50, working, order 7" in text
+
+
 @pytest.mark.parametrize(
     ("fields", "settled_by", "end"),
     [
@@ -179,6 +197,14 @@ def test_card_says_how_it_stands(view: InquiryView, words: str):
             "",
             (
                 "➖ Given up: not among the broker's orders 120 s after. "
+                "It is not sent again: its strategy enters at its next signal."
+            ),
+        ),
+        (
+            {"state": OrderState.NOT_PLACED, "reason": ""},
+            "",
+            (
+                "➖ Given up: the broker did not list it. "
                 "It is not sent again: its strategy enters at its next signal."
             ),
         ),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from core.domain.broker import BrokerOrder
 from core.domain.command import Command
 from core.domain.inquiry import InquiryView
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger
 from core.domain.notices.orders import OrderResolved, OrderUnresolved
 from core.domain.order import Order, OrderState, Purpose, Side
 from core.domain.sessions import IST, trading_day
@@ -19,8 +23,11 @@ from core.engine.orders.decisions import external_order
 from core.engine.users import owner_name
 from core.errors import AlreadyDone, BrokerReadError, NotFound, ReadFault, UserError
 from core.ports.store import Change, StoreView
+from tests.fakes.brokers import SBIN
 from tests.fakes.desk import STRATEGY, Desk, a_desk
+from tests.fakes.memory_engine import market_clock
 from tests.fakes.orders import order_in, shown
+from tests.fakes.run_bench import TEN
 
 pytestmark = pytest.mark.row("R4")
 
@@ -156,6 +163,34 @@ async def test_not_placed_is_not_believed_while_the_broker_cannot_be_read(desk: 
     assert (await order(desk)).state is S.UNRESOLVED
 
 
+async def test_not_placed_is_not_believed_before_the_account_is_looked_at(desk: Desk) -> None:
+    """Just after a start nobody reads it yet: that an order was not seen says nothing."""
+    await unresolved(desk)
+    desk.engine.wiring.pool._workers.clear()
+    with pytest.raises(UserError, match="nothing was changed: not started yet"):
+        await desk.engine.control.unresolved.not_placed(ASHA, TAG)
+    assert (await order(desk)).state is S.UNRESOLVED
+    assert (await view(desk)).inquiry.trouble == "not started yet"
+
+
+@pytest.mark.parametrize("answer", ["link", "give up"])
+async def test_what_waited_for_the_answer_goes_on_at_once(
+    desk: Desk, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account does not wait for its next look: an exit may have been held up."""
+    await unresolved(desk)
+    alike(desk, "b8")
+    await desk.turns(1)
+    woken: list[str] = []
+    monkeypatch.setattr(desk.worker, "wake", lambda: woken.append(answer))
+    control = desk.engine.control.unresolved
+    if answer == "link":
+        await control.link(ASHA, TAG, "b8")
+    else:
+        await control.not_placed(ASHA, TAG)
+    assert woken == [answer]
+
+
 @pytest.mark.invariant("I9")
 @pytest.mark.matrix("O01", "O02")
 @pytest.mark.parametrize("first", ["link", "give up"])
@@ -163,24 +198,32 @@ async def test_of_two_answers_at_once_one_counts(
     desk: Desk, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two users contradict one another in the same moment: the second learns what the first said."""
-    both = asyncio.Barrier(2)
+    both, is_said = asyncio.Barrier(2), asyncio.Event()
+    faster = {"link": ASHA, "give up": RAVI}[first]
 
     async def named(view: StoreView, user_id: int) -> str:
         # Past all that is asked before an answer is written: each believes to be the only one.
         await both.wait()
+        if user_id != faster.user_id:
+            await is_said.wait()
         return await owner_name(view, user_id)
+
+    async def said(by: Command, answer: Coroutine[Any, Any, Order]) -> Order:
+        try:
+            return await answer
+        finally:
+            if by is faster:
+                is_said.set()
 
     monkeypatch.setattr(unresolved_orders, "owner_name", named)
     await unresolved(desk)
     alike(desk, "b8")
     await desk.turns(1)
     control = desk.engine.control.unresolved
-    answers = [control.link(ASHA, TAG, "b8"), control.not_placed(RAVI, TAG)]
-    if first != "link":
-        answers.reverse()
+    answers = [said(ASHA, control.link(ASHA, TAG, "b8")), said(RAVI, control.not_placed(RAVI, TAG))]
     ends = await asyncio.gather(*answers, return_exceptions=True)
     after = await order(desk)
-    assert after.state in {S.ACCEPTED, S.NOT_PLACED}
+    assert after.state is {"link": S.ACCEPTED, "give up": S.NOT_PLACED}[first]
     (won,) = [one for one in ends if isinstance(one, Order)]
     lost = [one for one in ends if isinstance(one, AlreadyDone)]
     assert won.state is after.state
@@ -259,6 +302,54 @@ async def test_what_is_held_there_is_said_with_its_protection(desk: Desk) -> Non
     assert known.gives_up_at - known.order.at == timedelta(seconds=120)
 
 
+async def test_what_is_held_of_another_instrument_does_not_wait(desk: Desk) -> None:
+    """The card names what its order holds up, and nothing else of the account."""
+    await desk.engine.hold(
+        Ledger(STRATEGY, desk.broker_id, InstrumentId("NSE", "TCS"), Product.MIS, 7, Decimal(3100))
+    )
+    await unresolved(desk)
+    assert (await view(desk)).held == ()
+    await desk.engine.hold(Ledger(STRATEGY, desk.broker_id, SBIN, Product.MIS, 5, Decimal(810)))
+    (held,) = (await view(desk)).held
+    assert held.startswith("+5 SBIN: ")
+
+
+async def test_times_of_a_card_are_the_markets() -> None:
+    """When it was asked, since when it cannot be read, and when it ends (market time, not ours)."""
+    eleven = TEN + timedelta(hours=1)
+    desk = await a_desk(market_clock(eleven))
+    assert desk.clock.now() != eleven
+    await unresolved(desk, created_at=desk.clock.now() - timedelta(seconds=60))
+    await desk.turns(1, apart_s=5)
+    known = await view(desk)
+    assert (known.asked_at, known.trouble_at) == (eleven, None)
+    assert known.gives_up_at == eleven + timedelta(seconds=120)
+    desk.at.trouble = BrokerReadError(ReadFault.UNREACHABLE, "no route")
+    await desk.turns(1)
+    assert (await view(desk)).trouble_at == eleven + timedelta(seconds=5)
+
+
+async def test_card_of_an_account_that_waits_for_its_login_says_so(desk: Desk) -> None:
+    """Nothing can be asked before, so no time is promised."""
+    await unresolved(desk)
+    assert not (await view(desk)).needs_login
+    desk.at.is_logged_out = True
+    await desk.turns(1)
+    assert (await view(desk)).needs_login
+
+
+async def test_a_look_that_failed_just_now_is_no_answer_to_a_tap(desk: Desk) -> None:
+    """The broker is asked again at once, although it was read within the second before."""
+    await unresolved(desk)
+    await desk.turns(1)
+    desk.at.trouble = BrokerReadError(ReadFault.UNREACHABLE, "no route")
+    assert await desk.worker.refresh()
+    assert (await view(desk)).inquiry.trouble == "no route"
+    desk.at.trouble = None
+    await desk.engine.control.unresolved.ask_again(TAG)
+    assert (await view(desk)).inquiry.trouble == ""
+
+
 async def test_disconnecting_ends_the_card(desk: Desk) -> None:
     """Nobody asks for it any more."""
     await unresolved(desk)
@@ -275,13 +366,29 @@ async def test_order_that_is_not_there_is_said_to_be_so(desk: Desk) -> None:
 
 
 @pytest.mark.invariant("I6")
-async def test_an_exit_that_may_only_be_late_is_not_given_up(desk: Desk) -> None:
+@pytest.mark.parametrize("purpose", [Purpose.EXIT, Purpose.STOP])
+async def test_an_exit_that_may_only_be_late_is_not_given_up(desk: Desk, purpose: Purpose) -> None:
     """Half a minute after it was sent a word is taken; before, another exit could sell twice."""
-    await unresolved(desk, purpose=Purpose.EXIT, side=Side.SELL)
+    await unresolved(desk, purpose=purpose, side=Side.SELL)
     await desk.clock.advance(5)
-    with pytest.raises(UserError, match="Say it again in 25 s"):
+    said = f"another {purpose.value} beside it would close .* Say it again in 25 s"
+    with pytest.raises(UserError, match=said):
         await desk.engine.control.unresolved.not_placed(ASHA, TAG)
     assert (await order(desk)).state is S.UNRESOLVED
     await desk.clock.advance(25)
     after = await desk.engine.control.unresolved.not_placed(ASHA, TAG)
     assert after.state is S.NOT_PLACED
+
+
+async def test_an_exit_is_given_up_by_word_once_its_horizon_is_over(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that is shorter than half a minute: Saarthi itself would give it up then."""
+    control = desk.engine.control.unresolved
+    monkeypatch.setattr(control, "_horizon", timedelta(seconds=10))
+    await unresolved(desk, purpose=Purpose.EXIT, side=Side.SELL)
+    await desk.clock.advance(9)
+    with pytest.raises(UserError, match="Say it again in 1 s"):
+        await control.not_placed(ASHA, TAG)
+    await desk.clock.advance(1)
+    assert (await control.not_placed(ASHA, TAG)).state is S.NOT_PLACED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from core.domain.inquiry import Inquiry, candidate_of
 from core.domain.notices.orders import OrderResolved, OrderUnresolved
 from core.domain.notices.positions import ExitUnproved
 from core.domain.odd_rows import OddRow
-from core.domain.order import Order, OrderState
+from core.domain.order import Order, OrderState, OrderType
 from core.domain.sessions import IST
 from core.errors import BrokerReadError, ReadFault
 from tests.fakes.orders import ACCOUNT, TAG, order_in, shown
@@ -116,6 +117,36 @@ async def test_a_restart_goes_on_with_the_card(turns: Turns) -> None:
     assert (await inquiry(later)).asked == stored.asked + 1
 
 
+async def test_a_restart_keeps_all_that_the_card_shows(turns: Turns) -> None:
+    """Each figure and each term of a candidate: a card must not lose what it said."""
+    order = await unresolved(turns)
+    at = turns.engine.clock.market_now()
+    filled = shown("b8", tag=None, placed_at=at)
+    found = Inquiry(
+        candidates=(
+            replace(
+                candidate_of(filled),
+                order_type=OrderType.SL,
+                status=BrokerStatus.COMPLETE,
+                filled_quantity=1,
+                average_price=Decimal("812.35"),
+                limit_price=Decimal("812.50"),
+                trigger_price=Decimal("812.10"),
+            ),
+        ),
+        traded=1,
+        gap=-1,
+        is_overdue=True,
+        trouble="a row of its list is not readable",
+        trouble_at=turns.engine.clock.now(),
+    )
+    await turns.engine.wiring.inquiries.looked(ACCOUNT, [order], {TAG: found})
+    before = await inquiry(turns)
+    assert before == replace(found, asked=1, asked_at=turns.engine.clock.now())
+    later = Turns(turns.engine.store, turns.broker, at=turns.engine.clock.now())
+    assert await inquiry(later) == before
+
+
 async def test_a_broker_that_cannot_be_read_is_said_and_so_is_its_return(turns: Turns) -> None:
     """With the time of the first failure; a failed read is no look."""
     await unresolved(turns)
@@ -169,10 +200,13 @@ async def test_one_read_that_leaves_a_candidate_out_gives_no_order_up(turns: Tur
     kept = turns.broker.order_list.pop("b8")
     await looks(turns, 1)
     turns.broker.order_list["b8"] = kept
-    await looks(turns, 2)
+    await looks(turns, 20)
     journal = turns.engine.wiring.journal
     assert (await journal.get(order.client_order_id)).state is S.UNRESOLVED
     del turns.broker.order_list["b8"]
+    await looks(turns, 1)
+    state = (await journal.get(order.client_order_id)).state
+    assert state is S.UNRESOLVED, "it is missing since now, not since the first time"
     await looks(turns, 20)
     assert (await journal.get(order.client_order_id)).state is S.NOT_PLACED
 
@@ -233,10 +267,13 @@ async def test_row_that_cannot_be_read_is_no_answer(turns: Turns) -> None:
     """It may be this order's: the card says so, and nothing is concluded from it."""
     await unresolved(turns)
     turns.broker.odd["orders"] = [OddRow("an unknown product", "b9", TAG)]
+    since = turns.engine.clock.now() + timedelta(seconds=1)
     await looks(turns, 130)
     (order,) = await turns.engine.orders()
     assert order.state is S.UNRESOLVED
-    assert "not readable" in (await inquiry(turns)).trouble
+    known = await inquiry(turns)
+    assert "not readable" in known.trouble
+    assert known.trouble_at == since
 
 
 async def test_cards_of_many_orders_are_edited_one_a_second(turns: Turns) -> None:
@@ -269,6 +306,9 @@ async def test_cards_of_many_accounts_share_the_second(turns: Turns) -> None:
         await turns.engine.clock.advance(1)
     told = await turns.engine.notices(OrderUnresolved)
     assert {one.client_order_id for one in told} == {"Sfirst", "Ssecond", "Sthird"}  # type: ignore[union-attr]
+    counts = [(await inquiries.of(one.client_order_id)).asked for one in orders.values()]
+    assert counts == [3, 3, 3], "a look at one account is none at another"
+    assert [inquiries.are_open(name) for name in (*orders, "fourth")] == [True, True, True, False]
 
 
 async def test_found_order_is_edited_to_its_end_and_asked_for_no_more(turns: Turns) -> None:
@@ -278,6 +318,7 @@ async def test_found_order_is_edited_to_its_end_and_asked_for_no_more(turns: Tur
     turns.broker.fill(turns.broker.show(order.request).broker_order_id)
     await looks(turns, 1)
     told = await edits(turns)
+    assert not turns.engine.wiring.inquiries.are_open(ACCOUNT)
     await looks(turns, 30)
     assert await edits(turns) == told
     assert await turns.engine.notices(OrderResolved) == [OrderResolved(TAG)]

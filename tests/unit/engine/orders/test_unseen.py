@@ -12,14 +12,16 @@ from core.domain.broker import BrokerStatus, BrokerTrade, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.notices.positions import ExitUnproved, OrderUnlisted
 from core.domain.order import EXTERNAL, Order, OrderState, Purpose, Side
+from core.engine.orders.baselines import Baseline
 from core.engine.orders.decisions import Adopt, Advance, external_id
 from core.engine.orders.snapshot import Snapshot
-from core.engine.orders.unseen import of_trades
+from core.engine.orders.unseen import compared, doubted_exits, of_trades
 from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, TAG, order_in, shown
 from tests.fakes.turns import Turns
 
 S = OrderState
 RELIANCE = InstrumentId("NSE", "RELIANCE")
+DAY = order_in(S.UNRESOLVED).day
 
 
 @pytest.fixture
@@ -125,6 +127,67 @@ async def test_exit_whose_effect_the_positions_show_is_asked_about(turns: Turns)
         tick(turns, price, units=0)
         await turns.read()
     assert (await fate(turns), await asked(turns)) == (S.UNRESOLVED, 1)
+
+
+def lost(**changes: object) -> Order:
+    """Return an exit of 5 whose answer got lost."""
+    return order_in(
+        S.UNRESOLVED, **{"side": Side.SELL, "quantity": 5, "purpose": Purpose.EXIT, **changes}
+    )
+
+
+def look(units: int, began_at: datetime, product: Product = Product.MIS) -> Snapshot:
+    """Return moving reads of which one shows a position."""
+    shows = Position(SBIN, product, units, Decimal(970), Decimal(971))
+    return Snapshot(positions=[shows], positions_began_at=began_at, moves_since=seconds(3))
+
+
+@pytest.mark.row("R4")
+def test_positions_from_before_the_send_prove_no_absence() -> None:
+    """Orders may move while the positions are not readable: those that are known are older."""
+    exit_, base = lost(), Baseline(ACCOUNT, DAY, units={(SBIN, Product.MIS): 5})
+    assert doubted_exits([exit_], look(5, seconds(4)), base) == frozenset()
+    doubted = {exit_.client_order_id}
+    assert doubted_exits([exit_], look(5, seconds(-1)), base) == doubted
+    assert doubted_exits([exit_], replace(look(5, seconds(4)), positions=None), base) == doubted
+    assert doubted_exits([exit_], look(0, seconds(4)), base) == doubted
+    assert doubted_exits([replace(exit_, purpose=Purpose.ENTRY)], Snapshot(), base) == frozenset()
+
+
+@pytest.mark.row("R4")
+def test_what_positions_show_is_compared_with_the_same_day() -> None:
+    """Of delivery shares they list the day alone; fills of another day are in neither."""
+    held = {(SBIN, Product.CNC): 100}
+    base = Baseline(ACCOUNT, DAY, frozenset({"CNC|NSE"}), held)
+    sold = lost(product=Product.CNC)
+    (known,) = compared([sold], look(0, seconds(4), Product.CNC), base).values()
+    assert known.gap == 0
+    exit_ = lost()
+    yesterday = order_in(
+        S.FILLED, client_order_id="before", quantity=5, filled_quantity=5, day="2026-01-01"
+    )
+    assert yesterday.day != exit_.day == DAY
+    (known,) = compared([yesterday, exit_], look(-5, seconds(4)), Baseline(ACCOUNT, DAY)).values()
+    assert known.gap == -5
+
+
+@pytest.mark.row("R4")
+def test_trades_that_no_order_explains_are_counted_once_and_of_its_kind() -> None:
+    """The same instrument, side and product, read since the send; a row may come twice (I5)."""
+    rows = [lost(), order_in(S.FILLED, client_order_id="known", broker_order_id="b1")]
+    strange = trade(-3, "b9", "t2")
+    trades = [
+        trade(-5, "b1", "t1"),
+        strange,
+        strange,
+        trade(-2, "b9", "t3", instrument=RELIANCE),
+        trade(-2, "b9", "t4", product=Product.CNC),
+        trade(4, "b9", "t5"),
+    ]
+    base = Baseline(ACCOUNT, DAY)
+    for began_at, units in ((seconds(4), 3), (seconds(-1), None)):
+        (known,) = compared(rows, Snapshot(trades=trades, trades_began_at=began_at), base).values()
+        assert known.traded == units
 
 
 # --- an order that the broker took ---------------------------------------------------------------
