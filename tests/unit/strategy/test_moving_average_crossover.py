@@ -124,8 +124,9 @@ def test_the_square_off_ends_the_day():
     """At the square-off an open position's goal turns flat, and no crossing enters any more."""
     day = [*UP, *bars("09:16", [107 + minute / 100 for minute in range(400)])]
     assert target_of("14:59", day).direction is Direction.LONG
-    target = target_of("15:10", day)
-    assert (target.direction, target.signal_at) == (Direction.FLAT, at("15:00"))
+    for slot in ("15:00", "15:10"):
+        target = target_of(slot, day)
+        assert (target.direction, target.signal_at) == (Direction.FLAT, at("15:00"))
 
 
 def test_what_happens_at_or_after_the_square_off_changes_nothing():

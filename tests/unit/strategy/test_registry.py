@@ -60,6 +60,25 @@ def test_with_its_defaults_it_runs_and_decides(strategy: Strategy):
     assert [target.instrument for target in strategy.decide(context)] == list(instruments)
 
 
+@ALL
+def test_it_trades_up_to_twenty_instruments(strategy: Strategy):
+    """One more is refused with both numbers."""
+    names = [f"NSE:S{number}" for number in range(21)]
+    chosen = strategy.instruments(
+        checked_parameters(strategy, {"instruments": ",".join(names[1:])})
+    )
+    assert list(map(str, chosen)) == names[1:]
+    with pytest.raises(UserError, match="found 21; expected 1 to 20"):
+        strategy.instruments(checked_parameters(strategy, {"instruments": ",".join(names)}))
+
+
+@ALL
+def test_its_schedule_says_until_when_it_enters(strategy: Strategy):
+    """The controller says with it that a run enters nothing any more."""
+    parameters = checked_parameters(strategy, {"entry_until": "11:00"})
+    assert strategy.schedule(parameters).entry_until == time(11, 0)
+
+
 @pytest.mark.row("R5")
 @ALL
 @pytest.mark.parametrize(
