@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from bot.views.markup import LONG, esc, short
+from bot.views.markup import LONG, bold, esc, short
 from bot.views.screen import Screen
-from core.domain.notices.prices import PriceNotice, PricesPolled, PricesPushed
+from core.domain.notices.prices import PriceNotice, PricesPolled, PricesPushed, SourceSilent
 
 __all__ = ["price_notice"]
 
@@ -22,5 +22,13 @@ def price_notice(notice: PriceNotice) -> Screen:
             )
         case PricesPushed():
             return Screen("📶 Prices are pushed again: runs decide as their bars close.")
+        case SourceSilent():
+            cost = (
+                "so runs ask another account after 4 s, and decide that much later"
+                if notice.has_others
+                else "and there is no other to ask: runs wait up to 12 s for it, and enter nothing "
+                "without an answer"
+            )
+            return Screen(f"🐢 {bold(notice.account)} does not answer for prices, {cost}.")
         case _:
             assert_never(notice)

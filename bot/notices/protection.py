@@ -194,6 +194,7 @@ _WAS = {
     "backup_missed": "The backup could not be made",
     "day_unknown": "The hours of {} were not known",
     "no_data": "{} had no market data",
+    "source_silent": "{} did not answer for prices",
 }
 """What was so, by the kind of the alarm that said it."""
 

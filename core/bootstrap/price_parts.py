@@ -18,6 +18,7 @@ from core.engine.runs.live_prices import LivePrices
 from core.engine.runs.market_data import MarketData
 from core.engine.runs.price_feed import PriceFeed
 from core.engine.runs.price_watch import PriceJudge, PriceWatch
+from core.engine.runs.source_watch import SourceWatch
 from core.engine.runs.symbols import Symbols
 
 __all__ = ["PriceParts", "price_parts"]
@@ -33,6 +34,7 @@ class PriceParts:
         feed: Follows the stream of prices.
         days: Today's minutes, for all strategies.
         bars: Reads a run's bars.
+        sources: Says which data account lets runs wait.
         watch: Returns a look at prices for some judges.
     """
 
@@ -41,6 +43,7 @@ class PriceParts:
     feed: PriceFeed
     days: DayBars
     bars: BarReader
+    sources: SourceWatch
     watch: Callable[[Sequence[PriceJudge]], PriceWatch]
 
 
@@ -98,4 +101,5 @@ def price_parts(foundation: Foundation, rooms: Rooms) -> PriceParts:
     def watch(judges: Sequence[PriceJudge]) -> PriceWatch:
         return PriceWatch(clock, data, rooms.prices, judges, live=live, feed=feed)
 
-    return PriceParts(data, live, feed, days, bars, watch)
+    sources = SourceWatch(store, clock, rooms.outbox, data)
+    return PriceParts(data, live, feed, days, bars, sources, watch)

@@ -30,6 +30,7 @@ from core.engine.runs.nightly_backup import NightlyBackup
 from core.engine.runs.price_watch import PriceWatch
 from core.engine.runs.pruning import Pruning
 from core.engine.runs.scheduler import Scheduler
+from core.engine.runs.source_watch import SourceWatch
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.safeguards.round_trips import RoundTrips
 from core.engine.workers.key_watch import KeyWatch
@@ -48,6 +49,7 @@ _MASTERS_TICK_S = 2.0
 _CLOCK_TICK_S = 2.0
 _STORE_TICK_S = 5.0
 _KEYS_TICK_S = 10.0
+_SOURCES_TICK_S = 1.0
 _SYMBOLS_TICK_S = 5.0
 _TRIPS_TICK_S = 1.0
 _PRUNING_TICK_S = 60.0
@@ -71,6 +73,7 @@ def ticks_of(
     symbol_watch: SymbolWatch,
     contract_watch: ContractWatch,
     price_watch: PriceWatch,
+    source_watch: SourceWatch,
     round_trips: RoundTrips,
     pruning: Pruning,
     addresses: Addresses,
@@ -94,6 +97,7 @@ def ticks_of(
         ticks = {
             "square-off": (_TICK_S, scheduler.tick_square_offs),
             "prices": (WATCH_EVERY_S, price_watch.tick),
+            "sources": (_SOURCES_TICK_S, source_watch.tick),
             "tokens": (_TOKEN_TICK_S, watch_tokens),
             "calendar": (_CALENDAR_TICK_S, calendar_watch.tick),
             "instruments": (_MASTERS_TICK_S, masters.tick),

@@ -207,6 +207,7 @@ def _services(
             wiring.symbol_watch,
             wiring.contract_watch,
             wiring.price_watch,
+            wiring.price_parts.sources,
             control.round_trips,
             wiring.upkeep.pruning,
             wiring.upkeep.addresses,

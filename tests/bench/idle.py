@@ -29,6 +29,7 @@ def ticks_of(engine: MemoryEngine) -> Mapping[str, tuple[float, _Call]]:
         "slots": (0.5, wiring.scheduler.tick_slots),
         "square-off": (0.5, wiring.scheduler.tick_square_offs),
         "prices": (WATCH_EVERY_S, wiring.price_watch.tick),
+        "sources": (1.0, wiring.price_parts.sources.tick),
         "tokens": (2.0, lambda: wiring.tokens.tick(wiring.connections)),
         "logins": (2.0, wiring.logins.tick),
         "calendar": (20.0, wiring.upkeep.calendar.tick),

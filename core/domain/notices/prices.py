@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-__all__ = ["PriceNotice", "PricesPolled", "PricesPushed"]
+__all__ = ["PriceNotice", "PricesPolled", "PricesPushed", "SourceSilent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,18 @@ class PricesPushed:
     kind: ClassVar[str] = "prices_pushed"
 
 
-PriceNotice: TypeAlias = PricesPolled | PricesPushed
+@dataclass(frozen=True, slots=True)
+class SourceSilent:
+    """A data account lets runs wait for its answer; said once, until it answers in time (D10).
+
+    Attributes:
+        account: The account with its broker, as users read it.
+        has_others: Whether another account can be asked instead.
+    """
+
+    kind: ClassVar[str] = "source_silent"
+    account: str
+    has_others: bool
+
+
+PriceNotice: TypeAlias = PricesPolled | PricesPushed | SourceSilent

@@ -3,14 +3,19 @@
 The setting ``data_account`` names the first source; the other connected accounts follow in the
 order of the account list. A source whose plan has no data (PERMISSION) is skipped for the day and
 is no login problem; one whose login is dead is skipped as well.
+
+Who says nothing for a few seconds is left for another; where there is no other, it is asked again
+beside the first question, so that one lost request costs a slot these seconds and not the slot. The
+whole deadline stays, for a broker that is merely slow.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from core.domain.account import Account
@@ -23,6 +28,7 @@ from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.orders.circuit import with_limits
 from core.engine.orders.practice import note_practice
+from core.engine.runs.source_times import SourceTimes
 from core.engine.stored_settings import read_setting
 from core.errors import BrokerReadError, NotFound, ReadFault, SaarthiError, VaultError
 from core.ports.broker import BrokerClient, NamesBands
@@ -36,7 +42,7 @@ _log = logging.getLogger(__name__)
 DATA_ACCOUNT = "data_account"
 _SOURCE_DEADLINE_S = 12.0
 _NEXT_AFTER_S = 4.0
-_SLOW_FOR_S = 60.0
+_LOOK_S = 0.5
 
 
 class NoData(SaarthiError):
@@ -44,7 +50,11 @@ class NoData(SaarthiError):
 
 
 class MarketData:
-    """Asks the sources in order until one answers."""
+    """Asks the sources in order until one answers.
+
+    Attributes:
+        times: How quickly they answer.
+    """
 
     def __init__(
         self, store: Store, clock: Clock, accounts: Accounts, connections: Connections
@@ -54,7 +64,7 @@ class MarketData:
         self._accounts = accounts
         self._connections = connections
         self._without_plan: dict[str, str] = {}
-        self._slow_at: dict[str, float] = {}
+        self.times = SourceTimes(clock)
         self._practice_day = ""
 
     async def sources(self) -> tuple[Account, ...]:
@@ -124,7 +134,7 @@ class MarketData:
             return found
 
         try:
-            return await self._first(ask)
+            return await self._first("bars", ask, _SOURCE_DEADLINE_S)
         except NoData:
             if knows_none:
                 return {}
@@ -140,7 +150,7 @@ class MarketData:
             deadline_s: How long each source may take; one that took longer is asked last for a
                 while.
         """
-        return await self._first(lambda client: client.quotes(instruments), deadline_s)
+        return await self._first("quotes", lambda client: client.quotes(instruments), deadline_s)
 
     async def with_limits(
         self, sides: Mapping[InstrumentId, Side], quotes: Mapping[InstrumentId, Quote]
@@ -151,7 +161,7 @@ class MarketData:
         """
         if not any(lacks_limit(sides[name], quote) for name, quote in quotes.items()):
             return quotes
-        for account in [one for one in await self.sources() if not self._is_slow(one)]:
+        for account in [one for one in await self.sources() if not self.times.is_slow(one)]:
             try:
                 client = await self._connections.client(account)
             except (BrokerReadError, VaultError, NotFound):
@@ -162,8 +172,9 @@ class MarketData:
 
     async def _first(
         self,
+        what: str,
         ask: Callable[[BrokerClient], Awaitable[T]],
-        deadline_s: float = _SOURCE_DEADLINE_S,
+        deadline_s: float,
     ) -> T:
         answers = []
         failed: set[str] = set()
@@ -174,8 +185,7 @@ class MarketData:
                 client = await self._connections.client(account)
                 if client is None:
                     continue
-                async with asyncio.timeout(patience_s):
-                    return await ask(client)
+                return await self._answer(account, what, partial(ask, client), patience_s)
             except BrokerReadError as error:
                 # The plan is bought for a month: asking again today would cost every slot a
                 # request.
@@ -185,15 +195,43 @@ class MarketData:
                 failed.add(account.broker_id)
                 answers.append(f"{account.label}: {error}")
             except TimeoutError:
-                if not self._is_slow(account):
-                    _log.warning("no data from %s in %g s: others first", account.label, patience_s)
-                self._slow_at[account.broker_id] = self._clock.monotonic()
+                if patience_s >= _NEXT_AFTER_S:
+                    self.times.is_late(account, what)
+                self.times.given_up(account, patience_s)
                 if patience_s == deadline_s:
                     answers.append(f"{account.label}: no answer in time")
             except (VaultError, NotFound) as error:
                 failed.add(account.broker_id)
                 answers.append(f"{account.label}: {error}")
         raise NoData("; ".join(answers) or "no account is logged in that could give market data")
+
+    async def _answer(
+        self, account: Account, what: str, ask: Callable[[], Awaitable[T]], patience_s: float
+    ) -> T:
+        """Return one source's answer; ask it a second time where it says nothing for long.
+
+        Not while it answers others: then a question waits for the broker's rate, which a second
+        one would only use up.
+        """
+        began = self._clock.monotonic()
+        async with asyncio.timeout(patience_s), asyncio.TaskGroup() as group:
+            asked = [group.create_task(_outcome(ask))]
+            if patience_s > _NEXT_AFTER_S:
+                done, _ = await asyncio.wait(asked, timeout=_NEXT_AFTER_S)
+                while not done:
+                    self.times.is_late(account, what)
+                    if self.times.is_quiet(account, what):
+                        asked.append(group.create_task(_outcome(ask)))
+                        break
+                    done, _ = await asyncio.wait(asked, timeout=_LOOK_S)
+            answers, failures = await _soonest(asked)
+            for one in asked:
+                one.cancel()
+        if not answers:
+            raise failures[0]
+        in_time = self._clock.monotonic() - began < _NEXT_AFTER_S
+        self.times.answered(account, what, in_time=in_time)
+        return answers[0]
 
     async def _in_order(self, deadline_s: float) -> list[tuple[Account, float]]:
         """Return whom to ask, and how long each may take.
@@ -202,7 +240,7 @@ class MarketData:
         seconds, those that were slow lately at last, and again who was left when none has answered.
         """
         sources = await self.sources()
-        slow = [one for one in sources if self._is_slow(one)]
+        slow = [one for one in sources if self.times.is_slow(one)]
         quick = [one for one in sources if one not in slow]
         patience_s = min(deadline_s, _NEXT_AFTER_S)
         if len(sources) == 1 or patience_s == deadline_s:
@@ -211,6 +249,23 @@ class MarketData:
         # Who hangs was first, so who only needs longer comes before it now.
         return [*hasty, *((one, deadline_s) for one in (*slow, *reversed(quick)))]
 
-    def _is_slow(self, account: Account) -> bool:
-        at = self._slow_at.get(account.broker_id)
-        return at is not None and self._clock.monotonic() - at < _SLOW_FOR_S
+
+async def _outcome(ask: Callable[[], Awaitable[T]]) -> tuple[list[T], list[Exception]]:
+    """Return an answer, or what was raised instead: raised here, it would end the others."""
+    try:
+        return [await ask()], []
+    except Exception as error:  # noqa: BLE001 - raised again by who asked
+        return [], [error]
+
+
+async def _soonest(
+    asked: Iterable[asyncio.Task[tuple[list[T], list[Exception]]]],
+) -> tuple[list[T], list[Exception]]:
+    """Return the first answer, or all that was raised where none came."""
+    failures: list[Exception] = []
+    for one in asyncio.as_completed(list(asked)):
+        answers, failed = await one
+        if answers:
+            return answers, []
+        failures += failed
+    return [], failures

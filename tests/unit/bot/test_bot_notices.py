@@ -65,7 +65,7 @@ from core.domain.notices.positions import (
     PositionDisputed,
     UnownedPosition,
 )
-from core.domain.notices.prices import PricesPolled, PricesPushed
+from core.domain.notices.prices import PricesPolled, PricesPushed, SourceSilent
 from core.domain.notices.protection import (
     AlarmOver,
     ExitDenied,
@@ -196,6 +196,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         DayUnknown("2028-01-03", word),
         PricesPolled(word, word),
         PricesPushed(),
+        SourceSilent(word, has_others=False),
         BackupMissed(word, AT),
         StoreRestored(AT, 2, had_panic=True, kept=(word,), dropped=(word, word)),
         RestoredCompared(account, 3, (word, word), 2),

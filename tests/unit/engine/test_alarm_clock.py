@@ -24,6 +24,7 @@ _PARTS = (
     "symbol_watch",
     "contract_watch",
     "price_watch",
+    "source_watch",
     "round_trips",
     "pruning",
     "addresses",
