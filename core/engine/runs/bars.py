@@ -1,7 +1,7 @@
 """Reading the bars of a run: closed ones only, each session from its open, no older than allowed.
 
-Where prices are pushed, a bar has closed when a tick of a later time was heard, or a tenth of a
-second after its end: what comes later corrects it for the next run. Elsewhere a run waits a little
+Where prices are pushed, a bar has closed when a tick of a later time was heard, or when its last
+ticks would have come: what comes later corrects it for the next run. Elsewhere a run waits a little
 for the history to have it; a longer gap is an outage (product.md D10).
 """
 
@@ -29,7 +29,10 @@ __all__ = ["BarReader", "Bars"]
 _BAR_WAIT_S = 5.0
 _BAR_LOOK_S = 0.5
 _TICKS_COME_S = 0.1
-"""How long the last ticks of a bar may take, beside what the stream is late by at the least."""
+"""How long the last ticks of a bar may take, beside what the stream is late by at the least, while
+it has not shown how long they do."""
+_LATER_YET_S = 0.05
+"""How much later they may come than after any other second of the last minute."""
 _LONGEST_LAG_S = 0.9
 _POLL_COMES_S = 3.5
 _TICK_LOOK_S = 0.01
@@ -148,9 +151,8 @@ class BarReader:
         waits for the first poll after the close.
         """
         ends = self._clock.real_at(at)
-        lag_s = min(self._live.lag_s, _LONGEST_LAG_S)
         for patience_s, is_awaited in (
-            (_TICKS_COME_S + lag_s, self._awaits_tick),
+            (self._ticks_come_s(), self._awaits_tick),
             (_POLL_COMES_S, self._awaits_poll),
         ):
             until = ends + timedelta(seconds=patience_s)
@@ -158,6 +160,13 @@ class BarReader:
             while waiting and (left := (until - self._clock.now()) / timedelta(seconds=1)) > 0:
                 await self._clock.sleep(min(left, _TICK_LOOK_S))
                 waiting = [name for name in waiting if is_awaited(name, at)]
+
+    def _ticks_come_s(self) -> float:
+        """Return how long after a bar's end its last ticks may come."""
+        assumed_s = _TICKS_COME_S + min(self._live.lag_s, _LONGEST_LAG_S)
+        shown_s = self._live.ends.longest_s(self._clock.monotonic())
+        # What is stamped late for another reason, a packet that is told again, only looks late.
+        return assumed_s if shown_s is None else min(assumed_s, shown_s + _LATER_YET_S)
 
     def _awaits_tick(self, name: InstrumentId, at: datetime) -> bool:
         return self._live.is_live(name) and not self._live.has_closed(name, at)

@@ -18,6 +18,7 @@ from core.domain.coverage import Coverage
 from core.domain.instrument import InstrumentId
 from core.domain.minute_bars import MINUTE, MinuteBars
 from core.domain.price_check import band_of
+from core.domain.second_ends import SecondEnds
 from core.domain.ticks import PriceTick, tick_of
 from core.engine.orders.prices import Prices
 from core.ports.clock import Clock
@@ -73,6 +74,7 @@ class LivePrices:
     Attributes:
         is_streaming: Whether the stream can be relied on, as who follows it says.
         lag_s: How long after a tick's own time it comes at the least, real seconds of this clock.
+        ends: How long after a second's end its last ticks came, likewise.
     """
 
     def __init__(self, clock: Clock, prices: Prices) -> None:
@@ -82,6 +84,7 @@ class LivePrices:
         self._day: date | None = None
         self.is_streaming = False
         self.lag_s = 0.0
+        self.ends = SecondEnds()
 
     def of(self, instrument: InstrumentId) -> Heard:
         """Return what is known of an instrument today."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId
@@ -34,6 +34,8 @@ _LATE_S = 3.0
 _IN_TIME_S = 2.0
 _LAGS_OVER_S = 3.0
 _LAGS_AT_LEAST_S = 1.0
+_STAMPED = timedelta(seconds=1)
+"""How exactly ticks tell their time."""
 
 
 class StreamWatch:
@@ -79,6 +81,7 @@ class StreamWatch:
         itself is new.
         """
         self._lags.clear()
+        self._live.ends.begin()
         self._tick_at = self._clock.monotonic()
         self._suspects.clear()
         if is_new:
@@ -90,10 +93,11 @@ class StreamWatch:
             return
         now = self._tick_at = self._clock.monotonic()
         self._stands = ""
-        newest = max((tick.at for tick in ticks if tick.at is not None), default=None)
-        if newest is None:
+        times = [tick.at for tick in ticks if tick.at is not None]
+        if not times:
             return
-        by_ours = (self._clock.now() - self._clock.real_at(newest)) / timedelta(seconds=1)
+        by_ours = self._since(max(times))
+        self._live.ends.hear(now, self._since(min(times) + _STAMPED), by_ours)
         self._lags.append((now, by_ours))
         while now - self._lags[0][0] > _LAGS_OVER_S:
             self._lags.popleft()
@@ -105,6 +109,10 @@ class StreamWatch:
             self._is_late = least > _IN_TIME_S
         else:
             self._is_late = least > _LATE_S and span >= _LAGS_AT_LEAST_S
+
+    def _since(self, market: datetime) -> float:
+        """Return for how long a time of the market's is over by this clock, real seconds."""
+        return (self._clock.now() - self._clock.real_at(market)) / timedelta(seconds=1)
 
     def _lag(self) -> float:
         """Return how late its prices come at the least, whatever this clock is wrong by."""

@@ -67,6 +67,31 @@ async def test_bars_wait_for_ticks_that_come_after_this_clock_has_ended_the_minu
     assert not it.watch.stopped
 
 
+async def test_stream_shows_how_long_after_a_second_its_last_ticks_come() -> None:
+    """Each is 80 ms under way: known after half a minute, and for a minute, on this connection."""
+    it = Watched()
+    ends, clock = it.live.ends, it.clock
+    for _ in range(300):  # 10 ms later in its second each time
+        it.tick(0.08)
+        await clock.advance(0.11)
+        shown = ends.longest_s(clock.monotonic())
+        assert (shown is not None) == (clock.monotonic() > 29.1)
+    assert shown == pytest.approx(0.08, abs=0.011)
+    await it.hears(61)
+    assert ends.longest_s(clock.monotonic()) == pytest.approx(0)
+    it.watch.begin()
+    assert ends.longest_s(clock.monotonic()) is None
+
+
+async def test_stream_that_ticks_in_the_middle_of_seconds_shows_nothing_of_their_ends() -> None:
+    """Each tick might be under way for seven tenths, as far as anybody knows."""
+    it = Watched()
+    await it.clock.advance(0.7)
+    await it.hears(40, each_s=1)
+    shown = it.live.ends.longest_s(it.clock.monotonic())
+    assert shown == pytest.approx(0.7, abs=0.01)
+
+
 async def test_a_wrong_clock_makes_no_stream_late() -> None:
     """Four seconds fast: told by the brokers' answers, and no fault of the stream's."""
     it = Watched()
