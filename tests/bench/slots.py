@@ -29,6 +29,8 @@ __all__ = ["Close", "closes", "slots"]
 
 ACCOUNTS, SLOTS, SPEED = 50, 10, 10.0
 _PROMISE_MS = 150.0
+_WARM_UP_S = 36.0
+"""How long ticks are heard before: after half a minute they have shown how late the last ones come."""
 _AFTER_S = 4.0
 """How long after a minute's end its orders are looked for."""
 
@@ -43,13 +45,15 @@ class Close:
 
 
 async def closes(directory: Path, store: str, accounts: int, count: int) -> list[Close]:
-    """Measure so many slots, an entry and an exit by turns, after one that warms up."""
+    """Measure so many slots, an entry and an exit by turns, after those of the first minute."""
     async with bed(directory, store, speed=SPEED) as over:
         await over.connect(accounts)
         await over.ask("enable", direction="BY TURNS")
         clock = clock_from_setting(over.spec.clock)
-        found = [await _close(over, clock, accounts) for _ in range(count + 2)]
-        return found[2:]
+        begun = time.monotonic()
+        while time.monotonic() - begun < _WARM_UP_S:
+            await _close(over, clock, accounts)
+        return [await _close(over, clock, accounts) for _ in range(count)]
 
 
 async def _close(over: Bed, clock: Clock, accounts: int) -> Close:
