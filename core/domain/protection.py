@@ -180,7 +180,10 @@ def protection_of(facts: ProtectionFacts) -> Protection:
     if _is_to_close(facts):
         return _closing(facts)
     held = abs(facts.ledger.quantity)
-    if hit := [order for order in _live(facts, Purpose.STOP) if order.triggered_at is not None]:
+    live = _live(facts, Purpose.STOP)
+    hit = [order for order in live if order.triggered_at is not None]
+    # One that is hit for a part closes that part: in PAUSED nothing follows for the rest.
+    if hit and sum(order.leaves_quantity for order in live) >= held:
         return Protection(Shelter.CLOSING, f"its stop at {_at(hit)} has triggered")
     stops = _resting(facts)
     covered = sum(order.leaves_quantity for order in stops)

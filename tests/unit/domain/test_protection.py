@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -44,7 +45,7 @@ def goal(quantity: int = 10, stop: Decimal | None = STOP, **changes: object) -> 
 
 def a_stop(quantity: int = 10, state: OrderState = S.ACCEPTED, **changes: object) -> Order:
     terms = {"purpose": Purpose.STOP, "side": Side.SELL, "order_type": OrderType.SL_M}
-    return order_in(state, quantity=quantity, trigger_price=STOP, **{**terms, **changes})
+    return order_in(state, quantity=quantity, **{**terms, "trigger_price": STOP, **changes})
 
 
 WATCHED = goal(can_rest=False, no_rest=NoRest.REFUSED)
@@ -173,3 +174,158 @@ def test_stop_for_more_than_is_held_is_named_while_it_cannot_shrink(
     found = protection_of(facts(goal(), a_stop(resting), not_sent=not_sent))
     assert found.shelter is Shelter.PROTECTED
     assert found.warning == warning
+
+
+def an_exit(state: OrderState, **changes: object) -> Order:
+    return order_in(
+        state, **{"purpose": Purpose.EXIT, "side": Side.SELL, "quantity": 10, **changes}
+    )
+
+
+def theirs(quantity: int = 10, **changes: object) -> Order:
+    return a_stop(quantity, **{"purpose": Purpose.EXTERNAL, **changes})
+
+
+def test_one_unit_that_is_wanted_is_not_said_to_be_closed() -> None:
+    """One unit held and one wanted: the smallest position there is has a stop like any other."""
+    one = replace(facts(goal(1)), ledger=replace(LEDGER, quantity=1))
+    assert protection_of(one).gap is Lack.NOT_RESTING
+    assert protection_of(replace(one, orders=(a_stop(1),))).how.startswith("a stop rests")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        an_exit(S.ACCEPTED),
+        order_in(S.ACCEPTED, side=Side.SELL, quantity=10, order_type=OrderType.SL_M),
+    ],
+    ids=["an exit", "an entry"],
+)
+def test_only_a_stop_counts_as_a_stop(beside: Order) -> None:
+    """Another order of ours on the closing side is none, while the position is wanted."""
+    assert protection_of(facts(goal(), beside)).gap is Lack.NOT_RESTING
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        theirs(order_type=OrderType.LIMIT, trigger_price=None),
+        theirs(side=Side.BUY),
+        theirs(9),
+    ],
+    ids=["a target", "the other side", "too small"],
+)
+@pytest.mark.parametrize("is_known", [True, False])
+def test_another_order_of_the_users_protects_nothing(foreign: Order, *, is_known: bool) -> None:
+    """A target is above the price, a stop of the other side adds units, and nine of ten are nine."""
+    seen = facts(goal(), foreign=[foreign], is_known=is_known)
+    assert protection_of(seen).gap is (Lack.NOT_RESTING if is_known else Lack.UNKNOWN_BARE)
+
+
+def test_our_stop_and_the_users_cover_together() -> None:
+    """Six of ours and four of the user's are ten; the user's may be a stop-limit."""
+    seen = facts(goal(), a_stop(6), foreign=[theirs(4, order_type=OrderType.SL)])
+    assert protection_of(seen).shelter is Shelter.PROTECTED
+
+
+def test_a_stop_that_rests_for_a_part_says_for_how_much() -> None:
+    """The units that are bare, of those that are held; of a dispute those that are covered."""
+    bare = protection_of(facts(goal(), a_stop(6)))
+    assert bare.how == "its stop is not at the broker for 4 of 10"
+    none, part = (
+        protection_of(facts(goal(), *stops, is_known=False)).how for stops in ((), (a_stop(6),))
+    )
+    assert none.endswith(", and no stop rests at the broker")
+    assert part.endswith(", and stops rest for 6 of 10")
+
+
+def test_a_triggered_stop_closes_no_more_than_its_units() -> None:
+    """Hit for six of ten, the other four are bare; hit for all, it is being closed to its end."""
+    hit = a_stop(6, triggered_at=SENT_AT)
+    assert protection_of(facts(goal(), hit)).how == "its stop is not at the broker for 4 of 10"
+    going = a_stop(4, S.PENDING_CANCEL, triggered_at=SENT_AT)
+    assert protection_of(facts(goal(), hit, going)).shelter is Shelter.CLOSING
+
+
+def test_an_exit_beside_a_position_that_is_wanted_closes_nothing() -> None:
+    """In a dispute an exit counts only where the position is to be closed."""
+    going = an_exit(S.SUBMITTED)
+    assert protection_of(facts(goal(), going, is_known=False)).gap is Lack.UNKNOWN_BARE
+    assert protection_of(facts(goal(0), going, is_known=False)).gap is Lack.UNKNOWN
+
+
+def test_an_exit_of_unknown_fate_is_not_said_to_be_at_the_broker() -> None:
+    """It is being closed all the same; where one of two slices is known to work, that is said."""
+    lost = an_exit(S.UNRESOLVED)
+    found = protection_of(facts(goal(0), lost))
+    assert (found.shelter, found.is_alarming) == (Shelter.CLOSING, False)
+    assert found.how == "nobody knows yet whether its exit is at the broker"
+    works = an_exit(S.ACCEPTED)
+    assert protection_of(facts(goal(0), lost, works)).how == "its exit is at the broker"
+
+
+def test_why_the_exit_is_not_there_is_what_the_newest_was_told() -> None:
+    """The newest refusal, unless nothing may be sent at all: then that, and it is not to come."""
+    early = an_exit(S.REJECTED, reason="no margin.")
+    late = an_exit(S.REJECTED, reason="blocked.", created_at=SENT_AT + timedelta(seconds=1))
+    for orders in ((early, late), (late, early)):
+        found = protection_of(facts(goal(0), *orders))
+        assert found.how == "its exit is not at the broker: blocked"
+        assert not found.is_to_come
+    going = a_stop(state=S.PENDING_CANCEL)
+    paused = protection_of(facts(goal(0), late, going, not_sent="it is paused"))
+    assert paused.how == "its exit is not at the broker: it is paused"
+    assert protection_of(facts(goal(0), late, going)).how.endswith("blocked")
+    assert not protection_of(facts(goal(0), not_sent="it is paused")).is_to_come
+
+
+def test_what_an_exit_has_left_is_closed_by_the_next() -> None:
+    """One slice has filled and the next is not sent yet: it is on its way."""
+    filled = an_exit(S.FILLED, filled_quantity=10)
+    assert awaited(protection_of(facts(goal(0), filled))).shelter is Shelter.AWAITED
+
+
+def test_a_stop_of_prices_before_a_split_is_named_so() -> None:
+    """It is not put back by itself, whether its instrument trades or not."""
+    rebased = goal(no_rest=NoRest.REBASED, no_rest_reason="there was a split")
+    for is_open in (True, False):
+        found = protection_of(facts(rebased, is_open=is_open))
+        assert (found.gap, found.how) == (Lack.REBASED, "there was a split")
+
+
+@pytest.mark.parametrize(
+    ("states", "is_to_come"),
+    [
+        ((S.SUBMITTED,), True),
+        ((S.UNRESOLVED,), False),
+        ((S.SUBMITTED, S.UNRESOLVED), False),
+        ((S.UNRESOLVED, S.REJECTED), False),
+    ],
+)
+def test_a_stop_of_unknown_fate_is_awaited_only_until_it_is_answered(
+    states: tuple[OrderState, ...], *, is_to_come: bool
+) -> None:
+    """Sent a moment ago it is on its way; once nobody knows, it is unprotected and said so."""
+    found = protection_of(facts(goal(), *(a_stop(5, state) for state in states)))
+    assert found.how == "nobody knows whether its stop is at the broker"
+    assert (found.gap, found.is_to_come) == (Lack.NOT_RESTING, is_to_come)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_stop_whose_cancel_is_on_its_way_covers_nothing(*, is_known: bool) -> None:
+    """Neither beside the user's own stop nor in a dispute, however many units it has left."""
+    going = a_stop(state=S.PENDING_CANCEL)
+    seen = facts(goal(), going, foreign=[theirs(4)], is_known=is_known)
+    assert protection_of(seen).gap is (Lack.NOT_RESTING if is_known else Lack.UNKNOWN_BARE)
+
+
+def test_an_entry_of_unknown_fate_says_nothing_of_the_stop() -> None:
+    """Only a stop that nobody knows of keeps the chat from saying that there is none."""
+    found = protection_of(facts(goal(), order_in(S.UNRESOLVED)))
+    assert (found.how, found.is_to_come) == ("its stop is not at the broker", True)
+    held_up = protection_of(facts(goal(), not_sent="it is paused"))
+    assert (held_up.how, held_up.is_to_come) == (
+        "its stop is not at the broker: it is paused",
+        False,
+    )
+    assert protection_of(facts(goal(), a_stop())).how.endswith("at ₹800.00")
