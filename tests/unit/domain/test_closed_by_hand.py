@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def sale(units: int = 5, at: float = 1, price: int | None = 970, **changes: obje
     return order_in(OrderState.FILLED, **{**given, **changes})
 
 
-def exit_of_ours(at: float = 1, **changes: object) -> Order:
+def exit_of_ours(at: float = 1, **changes: Any) -> Order:
     """Return a stop of a strategy that was seen to fill at a moment."""
     return sale(at=at, **{"strategy": "orb", "purpose": Purpose.STOP, **changes})
 

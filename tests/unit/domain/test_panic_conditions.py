@@ -185,7 +185,7 @@ def test_delivery_of_a_strategy_gets_no_goal_unless_it_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("change", [{"is_open": False}, {"is_handled": False}])
-def test_a_ledger_that_cannot_trade_gets_no_goal(change: dict[str, bool]) -> None:
+def test_a_ledger_that_cannot_trade_gets_no_goal(change: dict[str, Any]) -> None:
     """Its goal would wait at the executor for the open."""
     place, ledgers = Place(MIS, 10, 10, 10), (held(10),)
     assert moves_of(seen(place, ledgers=ledgers)).ledgers == ledgers

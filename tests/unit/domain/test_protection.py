@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -182,7 +183,7 @@ def an_exit(state: OrderState, **changes: object) -> Order:
     )
 
 
-def theirs(quantity: int = 10, **changes: object) -> Order:
+def theirs(quantity: int = 10, **changes: Any) -> Order:
     return a_stop(quantity, **{"purpose": Purpose.EXTERNAL, **changes})
 
 

@@ -1,0 +1,220 @@
+"""What a guard that fires closes besides the strategies' ledgers, by what an account holds (R5)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, cast
+
+import pytest
+
+from core.domain.account import Account, TokenStatus
+from core.domain.day_result import DayResult
+from core.domain.goal import Goal
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import ledger_key
+from core.domain.notices.result_guards import GuardFired
+from core.domain.order import MANUAL
+from core.domain.result_guard import Breach, Guard, GuardDay, GuardScope, Reached, step
+from core.domain.sessions import trading_day
+from core.domain.truth import Key, Net
+from core.engine.orders.goals import UserClose, goal_at, put_goal
+from core.engine.orders.net_positions import NetPositions
+from core.engine.orders.shut import reason_of
+from core.engine.safeguards.guard_firing import Firing, GuardFiring
+from core.engine.safeguards.guard_store import guard_at
+from tests.fakes.brokers import SBIN
+from tests.fakes.desk import Desk, a_desk
+from tests.fakes.guarded import account_scope, set_guard, strategy_scope
+
+pytestmark = pytest.mark.row("R5")
+MIS: Key = (SBIN, Product.MIS)
+GOLD: Key = (InstrumentId("MCX", "GOLD26DECFUT"), Product.NRML)
+RESULT = DayResult(realised=Decimal(-400))
+BREACH = Breach(Reached.STOP, Decimal(-150), Decimal(-400))
+
+
+class FixedNets:
+    """What an account holds, as a test says."""
+
+    def __init__(self, found: dict[Key, Net]) -> None:
+        self.found = found
+
+    async def carried(self, _broker_id: str, _day: str) -> Collection[Key]:
+        return set(self.found)
+
+    async def nets(self, _broker_id: str, keys: Collection[Key], *_rest: object) -> dict[Key, Net]:
+        return {key: self.found.get(key, Net(0, 0)) for key in keys}
+
+    async def net_in(self, _view: object, _broker_id: str, key: Key, _day: str) -> Net:
+        return self.found.get(key, Net(0, 0))
+
+
+class Scene:
+    """A guard of an account that fires over fixed positions."""
+
+    def __init__(self, desk: Desk, account: Account) -> None:
+        self.desk = desk
+        self.account = account
+        self.day = trading_day(desk.clock.market_now())
+        self.woken: list[str] = []
+
+    async def fire(self, scope: GuardScope, found: dict[Key, Net], **changes: Any) -> bool:
+        """Fire a guard that was judged just now."""
+        engine = self.desk.engine
+        firing = GuardFiring(
+            store=engine.store,
+            clock=engine.clock,
+            outbox=engine.wiring.outbox,
+            journal=engine.wiring.journal,
+            nets=cast(NetPositions, FixedNets(found)),
+            wake=self.woken.append,
+        )
+        guard = await guard_at(engine.store, scope)
+        day = GuardDay(self.day, fired=BREACH)
+        judged = Firing(replace(guard, **changes), day, BREACH, RESULT, [self.account], 0)
+        return await firing.fire(judged)
+
+    async def user_closes(self, outside: int, *, despite_pause: bool = False) -> None:
+        """Let the user close what no strategy owns in the chat."""
+        await put_goal(
+            self.desk.engine.store,
+            strategy=MANUAL,
+            broker_id=self.desk.broker_id,
+            instrument=SBIN,
+            product=Product.MIS,
+            quantity=0,
+            stop_price=None,
+            run_id="manual|1",
+            day=self.day,
+            at=self.desk.clock.now(),
+            close=UserClose(despite_pause=despite_pause, outside=outside),
+        )
+
+    async def goal(self, key: Key = MIS) -> Goal | None:
+        """Return what is wanted of what no strategy owns."""
+        return await goal_at(self.desk.engine.store, ledger_key(MANUAL, self.desk.broker_id, *key))
+
+    async def notice(self) -> GuardFired:
+        """Return what was told."""
+        (found,) = await self.desk.engine.notices(GuardFired)
+        assert isinstance(found, GuardFired)
+        return found
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    """An account, and a guard on it and on its strategy."""
+    desk = await a_desk()
+    for scope in (account_scope(desk), strategy_scope(desk)):
+        await set_guard(desk.engine, scope, Guard(stop=Decimal(150)))
+    return Scene(desk, await desk.engine.wiring.accounts.get(desk.broker_id))
+
+
+def test_the_breach_here_is_one_that_a_guard_finds() -> None:
+    """The firing of these tests is what the rule would make of the result."""
+    _after, breach = step(Guard(stop=Decimal(150)), GuardDay("2026-11-23"), RESULT.judged)
+    assert breach == BREACH
+
+
+@pytest.mark.parametrize(
+    ("net", "closes"),
+    [
+        (Net(5, 5), 5),
+        (Net(1, 1), 1),
+        (Net(-5, -5), -5),
+        (Net(15, 15, 10), 5),
+        (Net(10, 10, 10), 0),
+        (Net(4, 4, 10), 0),  # the strategies own more than there is: nothing of it is nobody's
+        (Net(0, 0, 5), 0),
+        (Net(None, 5), 0),
+        (Net(5, 3, is_disputed=True), 0),
+    ],
+)
+async def test_it_closes_what_no_strategy_owns_and_no_more(
+    scene: Scene, net: Net, closes: int
+) -> None:
+    """On the side of what is held, never turned over; what is not known is not traded."""
+    assert await scene.fire(account_scope(scene.desk), {MIS: net})
+    goal = await scene.goal()
+    assert (goal.to_close if goal else 0) == closes
+    assert (await scene.notice()).closing == (1 if closes else 0)
+    assert scene.woken == [scene.desk.broker_id]
+
+
+async def test_delivery_and_what_is_never_traded_here_stay(scene: Scene) -> None:
+    """Delivery is no part of it; what has to be closed elsewhere is named."""
+    cnc = (SBIN, Product.CNC)
+    assert await scene.fire(account_scope(scene.desk), {cnc: Net(5, 5), GOLD: Net(1, 1)})
+    assert (await scene.goal(cnc), await scene.goal(GOLD)) == (None, None)
+    assert (await scene.notice()).left == (str(GOLD[0]),)
+
+
+async def test_a_guard_of_a_strategy_closes_nothing_that_nobody_owns(scene: Scene) -> None:
+    """What the user bought besides is not the strategy's."""
+    assert await scene.fire(strategy_scope(scene.desk), {MIS: Net(5, 5)})
+    assert await scene.goal() is None
+
+
+@pytest.mark.parametrize(
+    ("outside", "is_left"),
+    [(5, True), (3, True), (6, False), (-5, False)],
+)
+async def test_a_close_of_the_users_that_covers_it_is_left_alone(
+    scene: Scene, outside: int, *, is_left: bool
+) -> None:
+    """Five are being closed: a second exit of the same units would turn the position over."""
+    await scene.user_closes(5)
+    assert await scene.fire(account_scope(scene.desk), {MIS: Net(outside, outside)})
+    goal = await scene.goal()
+    assert goal is not None
+    assert (goal.run_id == "manual|1") is is_left
+    assert goal.to_close == (5 if is_left else outside)
+
+
+@pytest.mark.parametrize(("closed", "passes"), [(None, False), (5, True), (0, False)])
+async def test_what_passes_a_pause_is_what_the_user_let_pass(
+    scene: Scene, closed: int | None, *, passes: bool
+) -> None:
+    """A close that the user sent into a pause still does; a guard by itself waits for its end."""
+    if closed is not None:
+        await scene.user_closes(closed, despite_pause=True)
+    assert await scene.fire(account_scope(scene.desk), {MIS: Net(8, 8)})
+    goal = await scene.goal()
+    assert goal is not None
+    assert (goal.to_close, goal.despite_pause) == (8, passes)
+
+
+async def test_an_account_that_needs_a_login_is_named(scene: Scene) -> None:
+    """What the guard closes waits there for the user; one that closes nothing is not named."""
+    scene.account = replace(scene.account, token_status=TokenStatus.EXPIRED)
+    assert await scene.fire(account_scope(scene.desk), {MIS: Net(5, 5)})
+    assert (await scene.notice()).logged_out == (scene.desk.broker_id,)
+
+
+async def test_an_account_without_anything_is_not_named(scene: Scene) -> None:
+    """Its login is nobody's concern then."""
+    scene.account = replace(scene.account, token_status=TokenStatus.EXPIRED)
+    assert await scene.fire(account_scope(scene.desk), {})
+    notice = await scene.notice()
+    assert (notice.logged_out, notice.paused, notice.closing) == ((), (), 0)
+
+
+async def test_a_guard_that_was_changed_since_fires_nothing(scene: Scene) -> None:
+    """The user moved its limit while it was judged: the next look judges the new one."""
+    scope = account_scope(scene.desk)
+    assert not await scene.fire(scope, {MIS: Net(5, 5)}, version=0)
+    assert await reason_of(scene.desk.engine.store, scope, scene.day) == ""
+    assert (await scene.goal(), await scene.desk.engine.notices(GuardFired)) == (None, [])
+
+
+async def test_a_guard_that_has_fired_fires_no_second_time(scene: Scene) -> None:
+    """Not even when it was set anew after it: the day is shut, and that was told."""
+    scope, engine = account_scope(scene.desk), scene.desk.engine
+    assert await scene.fire(scope, {})
+    assert not await scene.fire(scope, {MIS: Net(5, 5)})
+    await set_guard(engine, scope, Guard(stop=Decimal(100)))
+    assert not await scene.fire(scope, {MIS: Net(5, 5)})
+    assert await scene.goal() is None
+    await scene.notice()
