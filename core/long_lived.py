@@ -21,6 +21,8 @@ _YOUNG = 5_000
 _OLDEST = 2
 _lock = threading.Lock()
 _building = 0
+_quiet: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
+"""What ends the moment that ``collect_later`` was asked for last."""
 
 
 @contextlib.contextmanager
@@ -35,8 +37,7 @@ def built_to_stay() -> Iterator[None]:
     finally:
         with _lock:
             _building -= 1
-            if not _building:
-                gc.enable()
+            _enable()
 
 
 def collect_later(seconds: float) -> None:
@@ -44,18 +45,36 @@ def collect_later(seconds: float) -> None:
 
     A young collection takes some milliseconds, and each slot of fifty accounts had two of them. A
     large fleet's slot leaves so much that looking at it would stop the loop: it is set aside, until
-    ``collect_all``.
+    ``collect_all``. Of several such moments the last to end ends all: one run's end must not let
+    garbage be collected in the next one.
     """
-    gc.disable()
-    asyncio.get_running_loop().call_later(seconds, _catch_up)
+    global _quiet  # noqa: PLW0603 - the collector is one for the process
+    loop = asyncio.get_running_loop()
+    with _lock:
+        gc.disable()
+        until = loop.time() + seconds
+        if _quiet is not None and _quiet[0] is loop:
+            until = max(until, _quiet[1].when())
+            _quiet[1].cancel()
+        _quiet = loop, loop.call_at(until, _catch_up)
 
 
 def _catch_up() -> None:
+    global _quiet  # noqa: PLW0603 - as above
     with _lock:
+        _quiet = None
         if gc.get_count()[0] >= _MANY:
             gc.freeze()
-        if not _building:
-            gc.enable()
+        _enable()
+
+
+def _enable() -> None:
+    """Let garbage be collected, unless something is built or a moment is not over.
+
+    What would end it is gone with a loop that was closed.
+    """
+    if not _building and (_quiet is None or _quiet[0].is_closed()):
+        gc.enable()
 
 
 def set_aside(count: int) -> None:

@@ -58,6 +58,22 @@ async def test_nothing_is_collected_for_a_moment_and_then_again() -> None:
     assert gc.isenabled()
 
 
+async def test_the_end_of_one_moment_ends_no_other() -> None:
+    """Of two runs within a moment the second's orders wait for no collection, nor for a build."""
+    loop = asyncio.get_running_loop()
+    collect_later(0.0)
+    collect_later(0.05)
+    collect_later(0.0)
+    began, passed = loop.time(), asyncio.Event()
+    loop.call_later(0.0, passed.set)  # after the first one's end
+    await passed.wait()
+    with built_to_stay():
+        pass
+    assert not gc.isenabled()
+    await until(gc.isenabled)
+    assert loop.time() - began >= 0.049
+
+
 async def test_much_that_is_new_after_a_moment_is_set_aside_unseen() -> None:
     """Looking at what a large fleet's slot has left would stop the loop."""
     before = gc.get_freeze_count()
