@@ -455,3 +455,23 @@ def test_private_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     write_private(path, json.dumps({"new": True}))
     assert json.loads(path.read_text(encoding="utf-8")) == {"new": True}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_embedded_store_of_before_goes_on_without_a_log_of_all_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads such a log: it would cost each commit, the disk, and each start."""
+    present = _embedded._CONFIG
+    monkeypatch.setattr(_embedded, "_CONFIG", present.replace("standalone = true\n", ""))
+    written = []
+    for number, config in enumerate((_embedded._CONFIG, present)):
+        monkeypatch.setattr(_embedded, "_CONFIG", config)
+        store = await launch(tmp_path, uri=None, mongod=None, lookup_path=False)
+        try:
+            async with client_of(store.server) as client:
+                await client.kept.writes.insert_one({"_id": number})
+                assert await client.kept.writes.count_documents({}) == number + 1
+                written.append(await client.local["oplog.rs"].count_documents({}) > 0)
+        finally:
+            await store.stop()
+    assert written == [True, False]

@@ -183,7 +183,11 @@ async def test_standalone_server_at_the_given_address_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="standalone server; expected a replica set"):
         await _kind(alone)
     kinds = [
-        await _kind(Server(hello={"setName": "rs0"}, buildInfo=info))  # type: ignore[arg-type]
-        for info in ({"version": "7.0.0"}, {"secantusVersion": "1"})
+        await _kind(Server(hello=hello, buildInfo=info))  # type: ignore[arg-type]
+        for hello, info in (
+            ({"setName": "rs0"}, {"version": "7.0.0"}),
+            ({"setName": "rs0"}, {"secantusVersion": "1"}),
+            ({}, {"secantusVersion": "1"}),
+        )
     ]
-    assert kinds == [ServerKind.MONGOD, ServerKind.EMBEDDED]
+    assert kinds == [ServerKind.MONGOD, ServerKind.EMBEDDED, ServerKind.EMBEDDED]

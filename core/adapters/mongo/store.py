@@ -317,12 +317,14 @@ async def _kind(client: AsyncMongoClient[Document]) -> ServerKind:
         build = await client.admin.command("buildInfo")
     except PyMongoError as error:
         raise mapped(error) from error
-    if "setName" not in hello:
+    kind = ServerKind.EMBEDDED if "secantusVersion" in build else ServerKind.MONGOD
+    # The embedded server has transactions without a set, too.
+    if "setName" not in hello and kind is ServerKind.MONGOD:
         raise ConfigurationError(
             "MONGODB_URI: found a standalone server; expected a replica set "
             "(one node is enough), because transactions need one."
         )
-    return ServerKind.EMBEDDED if "secantusVersion" in build else ServerKind.MONGOD
+    return kind
 
 
 def _database(client: AsyncMongoClient[Document], name: str) -> AsyncDatabase[Document]:
