@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 __all__ = [
@@ -104,14 +105,17 @@ class Condition:
     """A change of one document that is there, on which other writes depend.
 
     Attributes:
-        collection: Where the document is.
+        collection: Where the document is; with more than its id in ``where``, one that holds few.
         where: The filter that it matches.
         change: What is done to it.
+        at: When the transaction was asked for, where that is known: what remembers that it is
+            committed is kept from then on.
     """
 
     collection: str
     where: Mapping[str, Any]
     change: Change
+    at: datetime | None = None
 
 
 def parts(things: Sequence[T], size: int = 50) -> Iterator[Sequence[T]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +21,7 @@ from core.ports.store import Batch, BulkView, Change, Condition, Document, Serve
 from tests.contract.conftest import OPTIONS
 from tests.faults.proxy import Loss, through
 
+AT = datetime.now(UTC).replace(microsecond=0)
 COUNTED = Condition("chats", {"_id": "one", "by": "me"}, Change(inc={"n": 1}))
 
 
@@ -222,6 +224,20 @@ async def test_nonces_go_in_one_command_and_each_refuses_by_itself(
     found = await counted.find("commits", {"_id": {"$in": ["1", "2", "a", "b", "c", "d"]}})
     assert sorted(row["_id"] for row in found) == ["1", "2", "a", "b", "c", "d"]
     assert {row["by"] for row in found if row["_id"] in "abcd"} == {"group"}
+
+
+async def test_what_remembers_a_transaction_is_kept_from_the_time_that_is_given(
+    counted: MongoStore,
+) -> None:
+    """It is one insert then, alone or before those of members, and refuses the nonce as ever."""
+    asked = replace(COUNTED, at=AT)
+    await counted.transaction(writing(BATCHES[0], condition=asked), nonce="1")
+    await counted.transaction(writing(remembering("a"), condition=asked), nonce="2")
+    with pytest.raises(AlreadyDone):
+        await counted.transaction(writing(BATCHES[1], condition=asked), nonce="1")
+    found = [await counted.get("commits", key) for key in ("1", "2")]
+    assert [row and row["at"] for row in found] == [AT, AT]
+    assert await content(counted) == [2, [], ["x"]]
 
 
 @pytest.mark.parametrize("loss", list(Loss))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from core.errors import LeaseLost, TransactionConflict
@@ -28,12 +29,13 @@ class Fence:
     where: Mapping[str, Any]
 
 
-def held(fence: Fence | None, outside: int) -> Condition:
+def held(fence: Fence | None, outside: int, at: datetime) -> Condition:
     """Return the condition of a commit: that this process is still the only one who writes.
 
     Args:
         fence: The document.
         outside: How often others had written when memory was read.
+        at: The time, real.
 
     Raises:
         LeaseLost: The lease was given back.
@@ -41,7 +43,7 @@ def held(fence: Fence | None, outside: int) -> Condition:
     if fence is None:
         raise LeaseLost("The lease was given back.")
     mine = {**fence.where, OUTSIDE: outside}
-    return Condition(fence.collection, mine, Change(inc={"commits": 1}))
+    return Condition(fence.collection, mine, Change(inc={"commits": 1}), at)
 
 
 async def why_not_held(view: StoreView, fence: Fence) -> LeaseLost | WrittenOutside:

@@ -378,8 +378,9 @@ class SingleWriterStore(OfServer):
     async def _commit(self, group: Group) -> None:
         group.trim(self._memory, is_alone=self._is_alone)
         written = list(batches(group, self._memory.collections))
-        nonces = group.nonces(self._clock.now())
-        condition = held(self._fence, self._outside)
+        now = self._clock.now()
+        nonces = group.nonces(now)
+        condition = held(self._fence, self._outside, now)
         everything = [(_COMMITS, Batch(inserts=nonces)), *written] if nonces else written
 
         try:
