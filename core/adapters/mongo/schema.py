@@ -243,7 +243,7 @@ COLLECTIONS: tuple[Collection, ...] = (
         index("day", "broker_id", "instrument"),
         rules=_ORDER,
     ),
-    collection("order_events", index("broker_id", "at")),  # _id: client_order_id#n
+    collection("order_events"),  # _id: client_order_id#n
     collection("fills", index("broker_id", "day")),  # _id: broker_id|trade key
     collection(  # _id: broker_id|day|client_order_id of its first
         "past_orders",

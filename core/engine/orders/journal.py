@@ -148,10 +148,15 @@ async def waiting_exits(view: StoreView, broker_id: str) -> tuple[str, ...]:
     return tuple(o.client_order_id for o in orders if o.purpose is not Purpose.ENTRY)
 
 
-async def forget_steps(view: StoreView, broker_id: str, since: datetime, until: datetime) -> int:
-    """Remove the steps of an account's orders within a time; the orders stay. Return how many."""
-    where = {"broker_id": broker_id, "at": {"$gte": since, "$lt": until}}
-    ids = [row["_id"] for row in await view.find(_EVENTS, where)]
+async def forget_steps(
+    view: StoreView, broker_id: str, day: str, since: datetime, until: datetime
+) -> int:
+    """Remove the steps of an account's orders of a day; the orders stay. Return how many.
+
+    Of what is packed, the lots of the time from ``since`` until ``until`` go.
+    """
+    orders = await view.find(_ORDERS, {"broker_id": broker_id, "day": day})
+    ids = [row["_id"] for row in await _steps_of(view, orders)]
     lots = await forget_past_steps(view, broker_id, since, until)
     return lots + sum([await view.delete(_EVENTS, {"_id": {"$in": some}}) for some in parts(ids)])
 

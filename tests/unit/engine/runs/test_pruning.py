@@ -107,8 +107,14 @@ async def count(engine: MemoryEngine, collection: str) -> int:
 
 
 async def event(engine: MemoryEngine, broker_id: str) -> None:
-    at = engine.clock.now()
-    row = {"_id": at.isoformat(), "client_order_id": "x", "n": 1, "broker_id": broker_id, "at": at}
+    """File an order that does not come to its end, with its first step."""
+    day = trading_day(engine.clock.market_now())
+    order = order_in(
+        OrderState.UNRESOLVED, broker_id=broker_id, day=day, client_order_id="SSTEPS" + "A" * 14
+    )
+    await engine.store.insert("orders", order_row(order))
+    at, name = engine.clock.now(), order.client_order_id
+    row = {"_id": f"{name}#0", "client_order_id": name, "n": 0, "broker_id": broker_id, "at": at}
     await engine.store.insert("order_events", row)
 
 
@@ -121,7 +127,7 @@ async def test_steps_of_orders_go_after_more_than_a_financial_year(engine: Memor
     assert await count(engine, "order_events") == 1
     await days(engine, 3)
     assert await count(engine, "order_events") == 0
-    assert await count(engine, "orders") == 1
+    assert await count(engine, "orders") == 2
 
 
 async def test_delivered_notices_go_and_undelivered_ones_stay(engine: MemoryEngine) -> None:
