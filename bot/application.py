@@ -1,7 +1,7 @@
 """Builds the bot and runs it: ``build_bot`` makes it, a supervisor awaits ``Bot.run``.
 
-Updates: poller -> inbox (stored) -> queue -> lock per chat -> authorization -> dispatch -> handler.
-No decision is made here.
+Updates: poller -> inbox (stored) -> queue -> turn in the chat -> authorization -> dispatch ->
+handler. No decision is made here.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from bot.edge.menu import Menu
 from bot.edge.pairing import Pairing
 from bot.edge.polling import Poller, PollerHealth
 from bot.edge.processing import ChatProcessor
+from bot.edge.turns import Turns
 from bot.notices.lookups import Lookups
 from bot.notices.notifier import Api, TelegramNotifier
 from bot.parameters import BotParameters
@@ -162,7 +163,8 @@ def build_bot(
     pairing = Pairing(store, gate)
     queue = InboxQueue(inbox, starts_at_once)
     nonces = Nonces(store, clock)
-    order = ChatProcessor(inbox, queue, is_urgent, nonces.settle)
+    turns = Turns()
+    order = ChatProcessor(inbox, queue, turns, is_urgent, nonces.settle)
     app = _application(parameters, clock, order, queue, polling)
     api: Api = app.bot
     intake = Intake(gate, pairing, api, clock, tell)
@@ -181,7 +183,7 @@ def build_bot(
         poller_health=poller.health,
     )
     menu = Menu(api, services.commands)
-    router = UpdateRouter(services, gate, pairing, inbox, api, menu)
+    router = UpdateRouter(services, gate, pairing, inbox, api, menu, turns)
 
     async def receive(update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
         await router.receive(update)

@@ -16,6 +16,7 @@ from bot.edge.authorization import Authorization
 from bot.edge.inbox import Inbox
 from bot.edge.menu import Menu
 from bot.edge.pairing import Pairing, PairingResult
+from bot.edge.turns import Turns
 from bot.handlers import typed
 from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import Tap, parse
@@ -52,6 +53,7 @@ class UpdateRouter:
         inbox: Inbox,
         api: Bot,
         menu: Menu,
+        turns: Turns,
     ) -> None:
         self._services = services
         self._gate = gate
@@ -59,6 +61,7 @@ class UpdateRouter:
         self._inbox = inbox
         self._api = api
         self._menu = menu
+        self._turns = turns
         self._commands = {
             one.name: _leaving(one.handler) if one.name in _EDITORS else one.handler
             for one in COMMANDS
@@ -174,6 +177,7 @@ class UpdateRouter:
             chat_id=chat.id,
             name=plain_line(user.first_name),
             age_s=age_s,
+            turn=self._turns.of(update.update_id),
         )
 
 

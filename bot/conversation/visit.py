@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from telegram import Bot, CallbackQuery, LinkPreviewOptions, Message
 from telegram.constants import ParseMode
@@ -15,6 +15,7 @@ from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 from bot.conversation.nonces import Nonce
 from bot.conversation.patience import WAITING
 from bot.conversation.services import ChatServices
+from bot.edge.turns import Turn, Turns
 from bot.views.callbacks import Tap, parse
 from bot.views.markup import fit
 from bot.views.screen import DANGER, PRIMARY, REFRESH, Keyboard, Screen, button
@@ -27,6 +28,7 @@ __all__ = ["NO_PREVIEW", "Visit", "is_not_modified"]
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _ASKED_AGAIN_AFTER_S = (1.0, 3.0, 0.0)
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def is_not_modified(error: BadRequest) -> bool:
@@ -48,6 +50,7 @@ class Visit:
         opened_in: The new message in which it was opened.
         has_shown: Something was shown already, or is by the handler as soon as it takes long.
         waits_in: The message that says that the answer takes long.
+        turn: Its turn in the chat.
     """
 
     services: ChatServices
@@ -69,6 +72,7 @@ class Visit:
     opened_in: int | None = None
     has_shown: bool = False
     waits_in: int | None = None
+    turn: Turn = field(default_factory=lambda: Turns().of(0))
 
     @property
     def command(self) -> Command:
@@ -135,6 +139,13 @@ class Visit:
         self.opened_in = await self.send(screen)
         return self.opened_in
 
+    async def look(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what a broker shows of an account or order; others have the turn meanwhile.
+
+        What was confirmed keeps its turn: a second tap of it comes after it.
+        """
+        return await (ask() if self.nonce else self.turn.give_away(what, ask))
+
     async def ask_for_patience(self) -> None:
         """Say that the answer takes long, where nothing was shown yet."""
         if not self.has_shown:
@@ -153,8 +164,13 @@ class Visit:
         return await self._edit(message_id, screen)
 
     async def _edit(self, message_id: int, screen: Screen) -> int:
-        """Edit a message, or send a new one where Telegram refuses; return its id."""
+        """Edit a message, or send a new one where Telegram refuses; return its id.
+
+        What was shown there meanwhile, for a later tap, stays.
+        """
         self.has_shown = True
+        if not self.turn.may_draw(message_id):
+            return message_id
         try:
             await self.bot.edit_message_text(
                 fit(screen.text),

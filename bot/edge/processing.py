@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
-from weakref import WeakValueDictionary
 
 from telegram import Update
 from telegram.ext import BaseUpdateProcessor
 
 from bot.edge.inbox import Inbox, InboxQueue
+from bot.edge.turns import Turns
 from core.errors import StoreError
 
 __all__ = ["ChatProcessor"]
@@ -21,10 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 class ChatProcessor(BaseUpdateProcessor):
-    """Holds a lock for each chat, and marks handled updates in the inbox.
+    """Handles each update in its turn, and marks handled ones in the inbox.
 
     What ``is_urgent`` names waits for urgent ones of its chat alone: a handler that waits for a
-    broker must not hold it back. ``settle`` writes, beside the mark and behind the lock, what
+    broker must not hold it back. ``settle`` writes, beside the mark and behind the turn, what
     handlers left to be written.
     """
 
@@ -32,6 +32,7 @@ class ChatProcessor(BaseUpdateProcessor):
         self,
         inbox: Inbox,
         queue: InboxQueue,
+        turns: Turns,
         is_urgent: Callable[[Update], bool],
         settle: Callable[[], Awaitable[None]],
     ) -> None:
@@ -39,8 +40,8 @@ class ChatProcessor(BaseUpdateProcessor):
         self._settle = settle
         self._inbox = inbox
         self._queue = queue
+        self._turns = turns
         self._is_urgent = is_urgent
-        self._locks: WeakValueDictionary[tuple[int, bool], asyncio.Lock] = WeakValueDictionary()
 
     async def initialize(self) -> None:
         """Do nothing: there is no resource to open."""
@@ -54,11 +55,8 @@ class ChatProcessor(BaseUpdateProcessor):
             await coroutine
             return
         chat = update.effective_chat
-        key = (chat.id if chat else 0, self._is_urgent(update))
-        lock = self._locks.get(key)
-        if lock is None:
-            lock = self._locks[key] = asyncio.Lock()
-        async with lock:
+        chat_id, is_urgent = chat.id if chat else 0, self._is_urgent(update)
+        async with self._turns.take(update.update_id, chat_id, is_urgent=is_urgent):
             await coroutine
         await self._finish(update.update_id)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from bot.conversation.visit import Visit
 from bot.views.accounts import (
@@ -193,7 +194,7 @@ async def ask_disconnect(visit: Visit) -> None:
     """Show what the account holds, and ask."""
     broker_id = visit.tap.argument(0)
     control = visit.services.control
-    exposure = await control.views.exposure(broker_id)
+    exposure = await visit.look(broker_id, partial(control.views.exposure, broker_id))
     others = [one for one in await control.accounts.all() if one.broker_id != broker_id]
     back = ((button("« Keep it", Verb.ACCOUNT, broker_id),),)
     if exposure.account.is_default and others:

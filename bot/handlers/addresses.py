@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from bot.conversation.visit import Visit
 from bot.views.addresses import (
@@ -47,7 +48,9 @@ async def page(visit: Visit) -> None:
 
 async def check(visit: Visit) -> None:
     """Look again, and show what was found."""
-    await _show(visit, await visit.services.control.addresses.check(visit.tap.argument(0)))
+    broker_id = visit.tap.argument(0)
+    check_it = partial(visit.services.control.addresses.check, broker_id)
+    await _show(visit, await visit.look(broker_id, check_it))
 
 
 async def _show(visit: Visit, account: Account, note: str = "") -> None:

@@ -52,7 +52,8 @@ async def show_dashboard(visit: Visit) -> None:
         known.append(await visit.show(await _board(visit, account.broker_id, fetching)))
 
     patience_s = services.parameters.patience_s
-    look = partial(services.control.views.look, account.broker_id)
+    ask = partial(services.control.views.look, account.broker_id)
+    look = partial(visit.look, account.broker_id, ask)
     trouble = await unless_soon(look, patience_s, show_known)
     # One that waits for its login says so itself; a slow one is told where it was waited for.
     late = f"⚠️ {account.broker.label}: {esc(trouble)}" if trouble and known else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle
@@ -63,7 +64,7 @@ async def _position(
     control = visit.services.control
     for is_read_again in (False, True):
         if is_read_again:
-            await control.orders.read_again(broker_id)
+            await visit.look(broker_id, partial(control.orders.read_again, broker_id))
         for one in await control.views.positions(broker_id):
             if handle(one.key) == wanted and (one.quantity or one.owners or not is_open):
                 return one

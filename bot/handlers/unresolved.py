@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bot.conversation.visit import Visit
 from bot.handlers.orders import show_order
 from bot.views.callbacks import handle
@@ -79,4 +81,5 @@ async def resolve_order(visit: Visit) -> None:
 
 async def ask_broker(visit: Visit) -> None:
     """Read the broker now; the card is edited with what was found, or with why it was not read."""
-    await visit.services.control.unresolved.ask_again(visit.tap.argument(0))
+    unresolved, key = visit.services.control.unresolved, visit.tap.argument(0)
+    await visit.look(key, partial(unresolved.ask_again, key))

@@ -113,7 +113,7 @@ async def test_an_owner_is_heard_behind_a_flood_of_strangers(world: World) -> No
 
 
 async def test_a_chat_that_waits_for_a_broker_hears_a_panic(world: World) -> None:
-    """A dashboard that reads a hung account holds its chat; the word is answered beside it."""
+    """A confirmed close at a hung account holds its chat; the word is answered beside it."""
     await two_accounts(world)
     hung = asyncio.Event()
     broker = world.at_broker(MAIN.broker_id)
@@ -122,14 +122,11 @@ async def test_a_chat_that_waits_for_a_broker_hears_a_panic(world: World) -> Non
         await hung.wait()
         return []
 
+    await world.owner.say("/positions")
+    await world.owner.tap("Close SBIN")
     broker.orders = broker.positions = never  # type: ignore[method-assign]
-    await world.owner.say("/brokers")
-    await world.owner.sees("Your accounts")
-    worker = world.wiring.pool.get(MAIN.broker_id)
-    assert worker is not None
-    worker.snapshot.funds_at = None  # what was read a moment ago would be shown without a read
-    asked = await world.owner.say("/dashboard")
-    await world.owner.say("/orders")  # waits behind it
+    await world.owner.tap("Close SBIN now", anywhere=True)
+    asked = await world.owner.say("/orders")  # waits behind it
     await world.owner.say("STOP")
     shown = await world.owner.sees(QUESTION, after=asked)
     assert "on all accounts" in shown["text"]

@@ -1,0 +1,117 @@
+"""Whose turn it is in a chat: one update after the other, and looks at brokers beside them.
+
+An update keeps its turn until it is handled, so that two taps of one confirmation, and a typed
+answer and the question before it, come in their order. Only a look, which changes nothing, gives
+its turn away while it waits for a broker, and takes the next free one to show what it has seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+__all__ = ["Turn", "Turns"]
+
+T = TypeVar("T")
+
+
+class _Chat:
+    """The updates of a chat, or its urgent ones: whose turn it is, and who looks beside it."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.beside: set[Turn] = set()
+
+
+class Turns:
+    """Gives each update its turn; only those of one chat wait for one another."""
+
+    def __init__(self) -> None:
+        self._chats: WeakValueDictionary[tuple[int, bool], _Chat] = WeakValueDictionary()
+        self._looks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: dict[int, Turn] = {}
+
+    def of(self, update_id: int) -> Turn:
+        """Return the turn of an update; one that was given none has a chat for itself."""
+        return self._turns.get(update_id) or Turn(update_id, _Chat(), self._looks)
+
+    @asynccontextmanager
+    async def take(self, update_id: int, chat_id: int, *, is_urgent: bool) -> AsyncIterator[None]:
+        """Wait for an update's turn, and keep it until the end of the block."""
+        key = (chat_id, is_urgent)
+        chat = self._chats.get(key)
+        if chat is None:
+            chat = self._chats[key] = _Chat()
+        turn = Turn(update_id, chat, self._looks)
+        await turn.take()
+        self._turns[update_id] = turn
+        try:
+            yield
+        finally:
+            del self._turns[update_id]
+            turn.end()
+
+
+class Turn:
+    """One update's turn; of several that look beside one another the latest has the last word.
+
+    Attributes:
+        number: The update's id, which grows.
+        lost: The messages that a later update has edited meanwhile.
+    """
+
+    def __init__(
+        self, number: int, chat: _Chat, looks: WeakValueDictionary[str, asyncio.Lock]
+    ) -> None:
+        self.number = number
+        self._chat = chat
+        self._looks = looks
+        self._is_mine = False
+        self.lost: set[int] = set()
+
+    async def take(self) -> None:
+        """Wait until no other update of the chat has its turn."""
+        await self._chat.lock.acquire()
+        self._is_mine = True
+
+    def end(self) -> None:
+        """Let the next one go on."""
+        if self._is_mine:
+            self._is_mine = False
+            self._chat.lock.release()
+
+    async def give_away(self, what: str, look: Callable[[], Awaitable[T]]) -> T:
+        """Return what a look at an account or order finds; let others have the turn meanwhile.
+
+        Looks at the same wait for one another: whoever taps again and again asks once at a time.
+        A cancelled one does not come back for a turn.
+        """
+        if not self._is_mine:
+            return await look()
+        self.end()
+        self._chat.beside.add(self)
+        found, failure = None, None
+        try:
+            lock = self._looks.get(what)
+            if lock is None:
+                lock = self._looks[what] = asyncio.Lock()
+            async with lock:
+                found = await look()
+        except Exception as error:  # noqa: BLE001 - raised again below, in its turn
+            failure = error
+        finally:
+            self._chat.beside.discard(self)
+        await self.take()
+        if failure is not None:
+            raise failure
+        return found  # type: ignore[return-value]
+
+    def may_draw(self, message_id: int) -> bool:
+        """Whether a message is still this update's to edit; a later one's tap has it for good."""
+        for one in self._chat.beside:
+            if one.number < self.number:
+                one.lost.add(message_id)
+        return message_id not in self.lost
