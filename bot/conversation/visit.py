@@ -44,6 +44,7 @@ class Visit:
         age_s: Seconds since the user acted, as far as known.
         nonce: The nonce behind the tapped button, checked and open.
         is_deleted: The user's message is deleted from the chat already.
+        asked_in: The message of the question that is answered by what the user typed.
         answered_in: The message of a question that shows what came of a typed answer.
         is_refused: What was tapped is not to be had (any more), which was said.
         opens_anew: The tap only opens something, on a notice, which stays.
@@ -66,6 +67,7 @@ class Visit:
     age_s: float = 0.0
     nonce: Nonce | None = None
     is_deleted: bool = False
+    asked_in: int | None = None
     answered_in: int | None = None
     is_refused: bool = False
     opens_anew: bool = False
@@ -112,30 +114,27 @@ class Visit:
                     return parse(one.callback_data)
         return None
 
-    async def show_answer(self, screen: Screen) -> None:
-        """Show what came of an answer in the message that asked, so that one card stays one.
-
-        What was typed is taken away, for the card would stand above it; where Telegram refuses
-        either, the card comes as a new message.
-        """
-        if self.query is not None:
-            await self.show(screen)
-            return
+    async def end_question(self, *kinds: str) -> None:
+        """Close the open question if it is of these: a button has answered it, or led away."""
         prompt = await self.services.prompts.current(self.chat_id, self.user_id)
-        asked_in = prompt.message_id if prompt else None
-        if asked_in is None or not await self.delete_message():
-            await self.send(screen)
-            return
-        self.answered_in = await self._edit(asked_in, screen)
+        if prompt is not None and prompt.kind in kinds:
+            await self.services.prompts.close(prompt)
 
     async def show(self, screen: Screen) -> int:
         """Edit the tapped message, or send a new one; return its id.
 
-        What a notice reported stays in the chat: what its buttons open is a new message.
+        What a notice reported stays in the chat: what its buttons open is a new message. What came
+        of a typed answer is shown in the message that asked, so that one card stays one; what was
+        typed is taken away, for the card would stand above it. Where Telegram refuses either, the
+        card comes as a new message.
         """
         shown_in = self.opened_in if self.opens_anew else self.tapped_message_id
         if shown_in is not None:
             return await self._edit(shown_in, screen)
+        if self.asked_in is not None and await self.delete_message():
+            self.is_deleted = True
+            self.answered_in = await self._edit(self.asked_in, screen)
+            return self.answered_in
         self.opened_in = await self.send(screen)
         return self.opened_in
 

@@ -66,7 +66,8 @@ def _page(visit: Visit, accounts: Sequence[Account]) -> int:
 
 
 async def page(visit: Visit) -> None:
-    """Show one account."""
+    """Show one account; a question for its name or its money is over."""
+    await visit.end_question("rename", "paper")
     await _show_page(visit, visit.tap.argument(0))
 
 
@@ -176,10 +177,9 @@ async def ask_name(visit: Visit) -> None:
         {"broker_id": account.broker_id},
         update_id=visit.update_id,
     )
-    sent = await visit.send(
-        Screen(name_question(account), ((button("Cancel", Verb.DROP_QUESTION),),))
-    )
-    await visit.services.prompts.shown_in(prompt, sent)
+    back = button("« Leave it", Verb.ACCOUNT, account.broker_id)
+    shown = await visit.show(Screen(name_question(account), ((back,),)))
+    await visit.services.prompts.shown_in(prompt, shown)
 
 
 async def answer_name(visit: Visit, broker_id: str) -> None:

@@ -150,7 +150,7 @@ async def answer_registered(visit: Visit, broker_id: str) -> None:
     args = {"broker_id": broker_id, "addresses": list(addresses)}
     nonce = await visit.issue(Verb.SET_REGISTERED, args)
     now = visit.services.clock.market_now()
-    await visit.send(registered_choice(_by_market(visit, account), addresses, nonce, now))
+    await visit.show(registered_choice(_by_market(visit, account), addresses, nonce, now))
 
 
 async def set_registered(visit: Visit) -> None:

@@ -55,7 +55,7 @@ async def overview(visit: Visit) -> None:
 
 async def page(visit: Visit) -> None:
     """Show the limits of one scope."""
-    await _end_question(visit)
+    await visit.end_question(_PROMPT)
     view = await visit.services.control.limits.view(visit.tap.argument(0))
     await visit.show(await visit.services.logins.begun(limit_page(view), view.account))
 
@@ -100,7 +100,7 @@ async def ask_loss(visit: Visit, amount: str) -> None:
 
 async def set_limit(visit: Visit) -> None:
     """Set the number of the tapped button."""
-    await _end_question(visit)
+    await visit.end_question(_PROMPT)
     control, args = visit.services.control, visit.args
     change = await control.limits.set(
         visit.command, args["scope"], LimitKind(args["kind"]), visit.tap.argument(1)
@@ -118,13 +118,12 @@ async def answer_limit(visit: Visit, scope: str, kind: str) -> None:
         visit.tap = Tap(None, (scope, code))
         await ask_removal(visit)
         return
-    change = await control.limits.set(visit.command, scope, LimitKind(kind), visit.text)
-    await visit.send(limit_changed(await control.limits.view(scope), change))
+    await _show(visit, await control.limits.set(visit.command, scope, LimitKind(kind), visit.text))
 
 
 async def ask_removal(visit: Visit) -> None:
     """Say what taking a limit away does, and ask."""
-    await _end_question(visit)
+    await visit.end_question(_PROMPT)
     scope, kind = visit.tap.argument(0), _kind(visit.tap.argument(1))
     view = await visit.services.control.limits.view(scope)
     text, back = removal_question(view, kind)
@@ -169,13 +168,6 @@ async def round_trip(visit: Visit) -> None:
 async def _show(visit: Visit, change: LimitChanged) -> None:
     view = await visit.services.control.limits.view(change.scope)
     await visit.show(limit_changed(view, change))
-
-
-async def _end_question(visit: Visit) -> None:
-    """Close the question for a number: a button has answered it, or led away from it."""
-    prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
-    if prompt is not None and prompt.kind == _PROMPT:
-        await visit.services.prompts.close(prompt)
 
 
 def _kind(code: str) -> LimitKind:

@@ -32,16 +32,15 @@ async def ask_money(visit: Visit) -> None:
         f"Tap an amount or send another one, for example {code('7,50,000')}.",
     )
     rows = funds_rows(Verb.SET_PAPER_MONEY, account.broker_id)
-    sent = await visit.send(Screen(text, (*rows, (button("Cancel", Verb.DROP_QUESTION),))))
-    await visit.services.prompts.shown_in(prompt, sent)
+    back = button("« Leave it", Verb.ACCOUNT, account.broker_id)
+    shown = await visit.show(Screen(text, (*rows, (back,))))
+    await visit.services.prompts.shown_in(prompt, shown)
 
 
 async def set_money(visit: Visit) -> None:
     """Set the amount of the tapped button."""
-    prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
     await _set(visit, visit.tap.argument(1), visit.tap.argument(0))
-    if prompt is not None and prompt.kind == "paper":
-        await visit.services.prompts.close(prompt)
+    await visit.end_question("paper")
 
 
 async def answer_money(visit: Visit, broker_id: str) -> None:

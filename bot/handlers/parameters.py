@@ -43,15 +43,8 @@ async def _strategy(visit: Visit) -> StrategyView:
 
 async def parameters(visit: Visit) -> None:
     """Show the parameters; a question for one of them is over."""
-    await _end_question(visit)
+    await visit.end_question(_KIND)
     await visit.show(parameters_page(await _strategy(visit)))
-
-
-async def _end_question(visit: Visit) -> None:
-    prompts = visit.services.prompts
-    prompt = await prompts.current(visit.chat_id, visit.user_id)
-    if prompt is not None and prompt.kind == _KIND:
-        await prompts.close(prompt)
 
 
 async def ask_parameter(visit: Visit) -> None:
@@ -87,7 +80,7 @@ async def pick_parameter(visit: Visit) -> None:
     known = {parameter.name: parameter for parameter, _ in strategy.parameters}
     parameter = known[resolve(visit.tap.argument(1), known, "parameter")]
     await _change(visit, strategy.name, parameter.name, _picked(parameter, visit.tap.argument(2)))
-    await _end_question(visit)
+    await visit.end_question(_KIND)
 
 
 def _picked(parameter: Parameter, choice: str) -> str:
@@ -167,7 +160,7 @@ async def _set(visit: Visit, name: str, parameter: str, text: str) -> None:
     made_up = MADE_UP if described and await control.views.are_made_up() else None
     note = join("✅ Changed.", made_up, instrument_lines(described))
     screen = parameters_page(await control.strategies.get(name))
-    await visit.show_answer(screen.with_note(note))
+    await visit.show(screen.with_note(note))
 
 
 async def set_parameter(visit: Visit) -> None:

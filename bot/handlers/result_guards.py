@@ -44,7 +44,7 @@ _KIND = "guard"
 
 async def overview(visit: Visit) -> None:
     """Show every guard."""
-    await _end_question(visit)
+    await visit.end_question(_KIND)
     await visit.show(
         guards_screen(
             await visit.services.control.guards.overview(), page_number(visit.tap.argument(0))
@@ -78,7 +78,7 @@ async def _page(visit: Visit, view: GuardView) -> Screen:
 
 async def page(visit: Visit) -> None:
     """Show one guard; a question for one of its values is over."""
-    await _end_question(visit)
+    await visit.end_question(_KIND)
     view = await visit.services.control.guards.get(await _scope(visit))
     await visit.show(await _page(visit, view))
 
@@ -102,22 +102,14 @@ async def _open_question(visit: Visit, view: GuardView, name: str) -> Prompt:
     )
 
 
-async def _end_question(visit: Visit) -> None:
-    """Close the question for a value: a button has answered it, or led away from it."""
-    prompts = visit.services.prompts
-    prompt = await prompts.current(visit.chat_id, visit.user_id)
-    if prompt is not None and prompt.kind == _KIND:
-        await prompts.close(prompt)
-
-
 async def type_value(visit: Visit) -> None:
     """Ask for a value that is typed."""
     name = _part(visit)
     view = await visit.services.control.guards.get(await _scope(visit))
     prompt = await _open_question(visit, view, name)
-    question = typed_question(view, name)
-    sent = await visit.send(Screen(question, ((button("Cancel", Verb.DROP_QUESTION),),)))
-    await visit.services.prompts.shown_in(prompt, sent)
+    back = button("« Back", Verb.GUARD_PART, handle(view.scope.key), name)
+    shown = await visit.show(Screen(typed_question(view, name), ((back,),)))
+    await visit.services.prompts.shown_in(prompt, shown)
 
 
 async def answer_value(visit: Visit, scope: str, name: str) -> None:
@@ -127,7 +119,7 @@ async def answer_value(visit: Visit, scope: str, name: str) -> None:
 
 async def ask_value(visit: Visit) -> None:
     """Say what a change does, and ask."""
-    await _end_question(visit)
+    await visit.end_question(_KIND)
     await _ask(visit, await _scope(visit), _part(visit), visit.tap.argument(2))
 
 

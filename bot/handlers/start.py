@@ -55,7 +55,7 @@ async def health(visit: Visit) -> None:
 
 async def settings(visit: Visit) -> None:
     """List the settings that can be changed; a question for one of them is over."""
-    await _end_question(visit)
+    await visit.end_question(_KIND)
     control = visit.services.control
     known, accounts = await control.settings.all(), await control.accounts.all()
     await visit.show(settings_screen(known, accounts, page_number(visit.tap.argument(0))))
@@ -80,7 +80,7 @@ async def pick_setting(visit: Visit) -> None:
     name = resolve(visit.tap.argument(0), known, "setting")
     choice = resolve(visit.tap.argument(1), setting_choices(name, accounts), "choice")
     await _set(visit, name, choice)
-    await _end_question(visit)
+    await visit.end_question(_KIND)
 
 
 async def answer_setting(visit: Visit, name: str) -> None:
@@ -94,13 +94,7 @@ async def _set(visit: Visit, name: str, text: str) -> None:
     accounts, known = await control.accounts.all(), await control.settings.all()
     value = value_of(name, known.get(name) or "")
     note = f"✅ {bold(label_of(name, accounts))} is now {bold(value)}."
-    await visit.show_answer(settings_screen(known, accounts).with_note(note))
-
-
-async def _end_question(visit: Visit) -> None:
-    prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
-    if prompt is not None and prompt.kind == _KIND:
-        await visit.services.prompts.close(prompt)
+    await visit.show(settings_screen(known, accounts).with_note(note))
 
 
 async def cancel(visit: Visit) -> None:

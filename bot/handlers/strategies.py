@@ -41,6 +41,7 @@ __all__ = [
     "switch_on",
 ]
 
+_SIZE = "size"
 _UNCHANGED = "{} already; nothing was changed."
 _CHANGED_SINCE = "⚠️ What it would trade has changed since that question. Look again:"
 
@@ -156,7 +157,8 @@ async def _ask(
 
 
 async def assignment(visit: Visit) -> None:
-    """Show how a strategy runs on one account."""
+    """Show how a strategy runs on one account; a question for its size is over."""
+    await visit.end_question(_SIZE)
     strategy = await _strategy(visit)
     await visit.show(assignment_page(strategy, _assignment(strategy, visit.tap.argument(1))))
 
@@ -210,7 +212,7 @@ async def ask_size(visit: Visit) -> None:
         raise UserError("I do not know that setting. Open /strategies again.")
     await _ask(
         visit,
-        "size",
+        _SIZE,
         {"strategy": strategy.name, "broker_id": one.broker_id, "what": kind},
         size_question(strategy.title, one.account_label, kind),
         ((button("« Leave it", Verb.ASSIGNMENT, handle(strategy.name), one.broker_id),),),
@@ -235,7 +237,7 @@ async def answer_size(visit: Visit, strategy: str, broker_id: str, kind: str) ->
     screen = assignment_page(changed, _assignment(changed, broker_id))
     sizes = await control.sizes.of(strategy, broker_id)
     made_up = MADE_UP if await control.views.are_made_up() else None
-    await visit.show_answer(screen.with_note(join("✅ Changed.", made_up, size_lines(sizes))))
+    await visit.show(screen.with_note(join("✅ Changed.", made_up, size_lines(sizes))))
 
 
 def _number(text: str) -> Decimal:

@@ -131,6 +131,7 @@ async def _handle_answer(visit: Visit, prompt: Prompt) -> None:
     async def run(late: Visit) -> None:
         await _ANSWERS[prompt.kind](late, prompt.data)
 
+    visit.asked_in = prompt.message_id
     if await attempt(visit, run):
         await visit.services.prompts.close(prompt)
         if prompt.message_id != visit.answered_in:

@@ -59,7 +59,7 @@ class Answered:
     ) -> None:
         self.asked.append(args)
 
-    async def show_answer(self, _screen: Any) -> None:
+    async def show(self, _screen: Any) -> None:
         """The card shows the change."""
 
 
