@@ -131,3 +131,29 @@ def test_next_change_is_in_the_next_calendar_week() -> None:
     assert changed_this_week(tuesday, datetime(2026, 11, 29, 18, 0, tzinfo=UTC))
     assert not changed_this_week(tuesday, datetime(2026, 11, 29, 19, 0, tzinfo=UTC))
     assert not changed_this_week(None, tuesday)
+
+
+def test_two_who_never_logged_in_may_be_two_holders() -> None:
+    """Nobody knows yet whose they are; addresses that differ at the broker are not shared."""
+    mine = an_account("zerodha_aaaaaaaaaa", user_id=None)
+    theirs = an_account("zerodha_bbbbbbbbbb", user_id=None)
+    assert unexplained_sharers(mine, [mine, theirs]) == [theirs]
+    one = replace(mine, registered=("203.0.113.5",))
+    other = replace(theirs, registered=("203.0.113.6",))
+    assert unexplained_sharers(one, [one, other]) == []
+    assert unexplained_sharers(one, [one, theirs]) == [theirs]
+
+
+def test_a_change_on_a_monday_of_india_counts_for_its_week() -> None:
+    """It is Sunday still by the clock of the store."""
+    assert next_change_from(datetime(2026, 11, 29, 19, 0, tzinfo=UTC)) == date(2026, 12, 7)
+    assert next_change_from(datetime(2026, 11, 29, 18, 0, tzinfo=UTC)) == date(2026, 11, 30)
+
+
+@pytest.mark.parametrize("login", ["{}:x", "x:{}"])
+def test_a_login_of_a_proxy_has_at_most_255_bytes(login: str) -> None:
+    """No proxy of this kind can be told more (RFC 1929)."""
+    found = checked_proxy(f"socks5://{login.format('a' * 255)}@h:1080")
+    assert len(found.user) + len(found.password) == 256
+    with pytest.raises(UserError, match="more than 255 bytes"):
+        checked_proxy(f"socks5://{login.format('a' * 256)}@h:1080")
