@@ -59,12 +59,17 @@ _NOTHING = "\nNo positions, no working orders, no trades today."
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a list: its lines, its heading, its button, and whether it has a result."""
+    """One entry of a list: its lines, its heading, its button, and whether it has a result.
+
+    Attributes:
+        is_position: Its result counts, once it is known, in the total below it.
+    """
 
     text: str
     heading: str = ""
     button: InlineKeyboardButton | None = None
     has_result: bool = False
+    is_position: bool = False
 
 
 def position_button(position: PositionView, *, named: bool = False) -> InlineKeyboardButton | None:
@@ -111,6 +116,7 @@ def position_items(positions: Iterable[PositionView], *, named: bool = False) ->
             one.account_label if named else "Positions",
             position_button(one, named=named),
             one.result is not None,
+            is_position=True,
         )
         for one, text in zip(found, position_lines(found), strict=True)
     ]
@@ -263,6 +269,7 @@ def listing(
         as_of or None,
         lines or "\nNone.",
         _total_of_all(profit, pages) if items else None,
+        _not_counted(items) if any(one.total is not None for one in profit) else None,
         foot,
         _rows_note(items, profit),
     )
@@ -287,6 +294,12 @@ def _total_of_all(profit: Sequence[PnlView], pages: int) -> list[str]:
     """Return the total of all rows, those of other pages too; money and paper money apart."""
     where = f" on all {pages} pages" if pages > 1 else ""
     return [_together(f"{name}{where}", several) for name, several in _by_money(profit) if several]
+
+
+def _not_counted(items: Sequence[Item]) -> str | None:
+    """Return that a total is without positions whose result is not known yet, as after a fill."""
+    missing = sum(one.is_position and not one.has_result for one in items)
+    return f"{INDENT}without {plural(missing, 'position')} not known yet" if missing else None
 
 
 def _listed_accounts(accounts: Sequence[Account], selected: str) -> list[Account]:

@@ -167,3 +167,20 @@ def test_rounded_sizes_add_up():
     )
     shown = [amount(plain(line)) for line in size_lines([view])[1:4]]
     assert shown == [Decimal(964), Decimal(1464), Decimal(2428)]
+
+
+def test_a_total_says_that_a_fill_of_this_moment_is_not_in_it() -> None:
+    """A position whose result is not known yet is no ₹0.00."""
+    fresh = a_position(MAIN, is_listed=False)
+    profit = [PnlView(MAIN.broker_id, MAIN.label, Decimal(0), Decimal(0), Decimal("0.62"))]
+
+    def shown(*held: PositionView) -> str:
+        items = position_items(held)
+        return plain(
+            listing("Positions", Verb.POSITIONS, items, (MAIN,), MAIN.broker_id, profit=profit).text
+        )
+
+    assert "result not known" in shown(fresh)
+    assert "Together ₹0.00" in shown(fresh)
+    assert "\n   without 1 position not known yet" in shown(fresh, a_position(MAIN))
+    assert "not known yet" not in shown(a_position(MAIN))
