@@ -92,10 +92,9 @@ async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:
 
 
 def _in_time(notice: SlotMissed) -> str:
+    # It says what follows itself: "exit only: nothing is entered", "paused: nothing is sent".
     why = esc(short(notice.kept_out, LONG))
-    if notice.is_silent:
-        return f", but nothing is sent: {why}"
-    return f", but only exits: {why}" if why else " and enters as usual"
+    return f", but {why}" if why else " and enters as usual"
 
 
 def _too_late(notice: SlotMissed) -> str:

@@ -139,8 +139,8 @@ def enabled_screen(strategy: StrategyView) -> Screen:
         fitted(bold(strategy.title), "🟢 enabled"),
         plan,
         "",
-        "That run is told here in any case; of later ones only a signal is, with its orders. What "
-        "else they found is under Its last run.",
+        "I report that run here in any case, later ones only when they bring a signal. What the "
+        "newest one found is under Its last run.",
     )
     return Screen(
         text,

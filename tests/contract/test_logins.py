@@ -320,7 +320,7 @@ async def test_holder_logs_in_by_a_link_alone(world: LoginWorld, kind: BrokerPro
     done = await opened(holder)
     assert f"{account.label} is connected. You can close this page." in done.text
     again = await world.http.get(address)
-    assert "Nothing is to be done." in again.text and "<form" not in again.text
+    assert "There is nothing to do." in again.text and "<form" not in again.text
     gone = Change(set={"token_status": "expired"})
     await world.store.update("broker_accounts", {"_id": account.broker_id}, gone)
     refused = await opened(other)

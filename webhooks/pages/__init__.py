@@ -116,7 +116,7 @@ def connected_page(account: Account, *, by: ConnectedBy, chat_url: str | None) -
     if by is ConnectedBy.REPEATED:
         sentence = "This login was already used to connect it; nothing was changed this time."
     elif by is ConnectedBy.BEFORE:
-        sentence = f"Nothing is to be done. {sentence}"
+        sentence = f"There is nothing to do. {sentence}"
     body = _CONNECTED.substitute(
         icon=_GOOD,
         account=escape(account.label),

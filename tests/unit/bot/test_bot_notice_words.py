@@ -413,6 +413,15 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
             SlotMissed("gone", AT, 7, missed=1, may_enter=True),
             ("⏰ gone: 1 earlier run was missed. The run of 10:15 is in time and enters as usual."),
         ),
+        (
+            SlotMissed(
+                "gone", AT, 7, missed=4, may_enter=True, kept_out="exit only: nothing is entered"
+            ),
+            (
+                "⏰ gone: 4 earlier runs were missed. The run of 10:15 is in time, but exit only: "
+                "nothing is entered."
+            ),
+        ),
     ],
     ids=lambda value: getattr(value, "kind", ""),
 )

@@ -169,8 +169,8 @@ def test_what_follows_an_enabling_fits_beside_its_buttons() -> None:
     assert plain(screen.text) == (
         "Opening range breakout · 🟢 enabled\n"
         "Next run: 23 Nov 10:15, then every 5 minutes\n\n"
-        "That run is told here in any case; of later ones only a signal is, with its orders. What "
-        "else they found is under Its last run."
+        "I report that run here in any case, later ones only when they bring a signal. What the "
+        "newest one found is under Its last run."
     )
     assert labels(screen) == [["Disable", "Parameters"], ["Its last run", "« Strategies"]]
     assert "then every minute" in plain(enabled_screen(a_strategy(on, is_enabled=True)).text)

@@ -227,7 +227,7 @@ async def test_holder_without_the_chat_is_not_sent_to_it() -> None:
         assert answer.status_code == 200
         assert "Zerodha - Main is connected. You can close this page." in answer.text
         assert "t.me" not in answer.text
-    assert "Nothing is to be done." in after.text
+    assert "There is nothing to do." in after.text
     assert "<form" not in after.text
 
 
