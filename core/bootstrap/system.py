@@ -30,7 +30,8 @@ from core.engine.control.account_registration import BETA_STORE
 from core.engine.control.control import Control
 from core.engine.orders.ending import Ending
 from core.engine.orders.journal import count_unknown
-from core.engine.outbox import Outbox, OutboxSender
+from core.engine.outbox import Outbox
+from core.engine.outbox_sender import OutboxSender
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.decider import keep_ready
 from core.engine.runs.requests import RunRequests

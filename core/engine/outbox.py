@@ -6,63 +6,38 @@ TOLD), ``attempts``, ``created_at``, ``sent_at``, ``reason``, ``is_refused`` (Te
 itself, makes another try useless).
 Where cards are shown stands in ``cards.py``.
 
-A row found SENDING at start was perhaps delivered: it goes out again, marked as a repeat. A DEAD
-one could not be delivered; at the user's next visit it goes out once more, or is TOLD of in a
-summary.
+A DEAD one could not be delivered; at the user's next visit it goes out once more, or is TOLD of in
+a summary. ``outbox_sender.py`` delivers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import secrets
-from collections.abc import Awaitable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.runs import RunsTogether
-from core.domain.notices.stored import post_of, to_document
+from core.domain.notices.stored import to_document
 from core.domain.notices.system import Undelivered
 from core.engine.cards import (
     AS_MESSAGES,
     forget_cards,
     has_card,
-    is_quiet,
-    message_of,
-    runs_together,
-    show_card,
     show_on,
 )
 from core.engine.gathering import (
     URGENT,
-    Pace,
-    Rounds,
-    ended,
-    is_edit,
-    is_message,
-    is_run,
-    is_urgent,
-    next_part,
-    weight,
 )
 from core.engine.users import owner_chats
-from core.errors import StoreUnavailable, TransactionConflict, UnreadableNotice
 from core.ports.clock import Clock
-from core.ports.notifier import (
-    Blocked,
-    Delivered,
-    GatheringNotifier,
-    Notifier,
-    TryLater,
-    Undeliverable,
-)
 from core.ports.store import Change, Document, Store, StoreView, parts
 
 __all__ = [
+    "SHOWN_BY",
     "Outbox",
-    "OutboxSender",
     "dead_letters",
     "drop_waiting",
     "forget_notices",
@@ -71,18 +46,12 @@ __all__ = [
     "waiting_notices",
 ]
 
-_log = logging.getLogger(__name__)
 _OUTBOX = "outbox"
-_POLL_S = 1.0
-_STORE_PAUSE_S = 2.0
-_BATCH = 100
-_GATHER_S = 0.05
-_LOOK_S = 0.1
 _COMMITS_WITHIN_S = 5.0
-_BY_LATER = "shown by "
+SHOWN_BY = "shown by "
+"""Begins the reason of a row that another one shows; its id follows."""
 _REPEATED = 10
 _REPEATED_CARDS = 20
-_Outcome = Delivered | TryLater | Blocked | Undeliverable
 
 
 async def waiting_notices(view: StoreView) -> int:
@@ -240,7 +209,7 @@ class Outbox:
                 post = Post(RunsTogether(tuple(run_ids)), Delivery.EDIT, key, chat_id)
                 card = {**self._row(chat_id, post), "seq": f"{rows[0]['seq']}.0"}
                 await view.insert(_OUTBOX, card)
-                shown = Change(set={"state": "SENT", "reason": f"{_BY_LATER}{card['_id']}"})
+                shown = Change(set={"state": "SENT", "reason": f"{SHOWN_BY}{card['_id']}"})
                 await view.update(_OUTBOX, where, shown, many=True)
 
         await store.transaction(body, nonce=f"together:{secrets.token_hex(12)}")
@@ -263,237 +232,3 @@ class Outbox:
             "sent_at": None,
             "reason": "",
         }
-
-
-class OutboxSender:
-    """Delivers what waits: one at a time in a chat, chats beside one another.
-
-    How fast is for the messenger to say: a chat that it limits waits (``TryLater``). Besides, an
-    edit behind which no message waits has a pace, and with a notifier that gathers messages so do
-    these (``gathering.py``).
-    """
-
-    def __init__(self, store: Store, clock: Clock, outbox: Outbox, notifier: Notifier) -> None:
-        self._store = store
-        self._clock = clock
-        self._outbox = outbox
-        self._notifier = notifier
-        self._gathers = notifier if isinstance(notifier, GatheringNotifier) else None
-        self._edits, self._messages = Pace(clock), Pace(clock)
-        self._rounds = Rounds(clock) if self._gathers else None
-        self._not_before: dict[int, datetime] = {}
-        self._busy: set[int] = set()
-
-    async def run(self) -> None:
-        """Deliver for ever; while the store is away, wait: the notices are in it, none is lost."""
-        while True:
-            self._busy.clear()  # one that is cancelled before its first step says nothing more
-            try:
-                await self._recover()
-                async with asyncio.TaskGroup() as group:
-                    while True:
-                        for chat_id in await self._chats():
-                            self._busy.add(chat_id)
-                            group.create_task(self._drain(chat_id))
-                        await self._sleep()
-            except* (StoreUnavailable, TransactionConflict):
-                _log.warning("outbox: the store is away, trying again")
-                await self._clock.sleep(_STORE_PAUSE_S)
-
-    async def _recover(self) -> None:
-        """Return rows that a crash left SENDING to the queue, marked as possible repeats."""
-        await self._store.update(
-            _OUTBOX,
-            {"state": "SENDING"},
-            Change(set={"state": "WAITING"}, inc={"attempts": 1}),
-            many=True,
-        )
-
-    async def _sleep(self) -> None:
-        self._outbox.wake.clear()
-        now = self._clock.now()
-        held = [(at - now).total_seconds() for at in self._not_before.values()]
-        try:
-            async with asyncio.timeout(max(0.0, min([_POLL_S, *held]))):
-                await self._outbox.wake.wait()
-        except TimeoutError:
-            return
-        # The wake comes from inside a transaction; let it commit, and others with it.
-        await self._clock.sleep(_GATHER_S)
-
-    async def _chats(self) -> list[int]:
-        """Return the chats that something waits for and nothing is delivered to now."""
-        now = self._clock.now()
-        self._not_before = {chat: at for chat, at in self._not_before.items() if at > now}
-        found: list[int] = []
-        while True:
-            # Chats that wait out a flood limit are left out, so that they do not fill the batch.
-            left_out = [*self._not_before, *self._busy, *found]
-            where: dict[str, Any] = {"state": "WAITING"}
-            if left_out:
-                where["chat_id"] = {"$nin": left_out}
-            rows = await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH)
-            found += dict.fromkeys(row["chat_id"] for row in rows)
-            if len(rows) < _BATCH:
-                return found
-
-    async def _drain(self, chat_id: int) -> None:
-        """Deliver to a chat until nothing waits for it, or it has to wait."""
-        where = {"chat_id": chat_id, "state": "WAITING"}
-        try:
-            while rows := await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH):
-                rows = await self._needed(rows)
-                if moved := await runs_together(self._store, self._rounds, chat_id, rows):
-                    await self._outbox.put_together(self._store, chat_id, moved)
-                    continue
-                if await self._are_edits(rows):
-                    # One at a time, and looked at again soon: a message that is posted meanwhile
-                    # does not wait for them.
-                    if (wait := self._edits.wait(chat_id)) > 0:
-                        await self._clock.sleep(min(wait, _LOOK_S))
-                        continue
-                    rows = rows[:1]
-                elif (wait := self._wait_for_more(rows)) > 0:
-                    await self._clock.sleep(min(wait, _LOOK_S))
-                    continue
-                if not await self._deliver_all(rows):
-                    return
-        finally:
-            self._busy.discard(chat_id)
-            self._outbox.wake.set()  # what was posted since the last look was passed over
-
-    def _wait_for_more(self, rows: list[Document]) -> float:
-        """Return how long messages wait for others to go with them; what is urgent never does."""
-        first, rounds = rows[0], self._rounds
-        if rounds is None or is_urgent(first) or not (is_message(first) or is_run(first)):
-            return 0.0
-        return max(self._messages.wait(first["chat_id"]), rounds.wait(first["chat_id"], first))
-
-    async def _are_edits(self, rows: list[Document]) -> bool:
-        """Whether all of them only change cards that the chat shows already."""
-        return all([is_edit(row) and await is_quiet(self._store, row) for row in rows])
-
-    async def _needed(self, rows: list[Document]) -> list[Document]:
-        """Mark edits as sent by later ones: a card shows the present, so one is enough.
-
-        An edit is needless too where its card is about to be sent anew.
-        """
-        cards = (Delivery.EDIT.value, Delivery.REPLACE.value)
-        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] in cards}
-        needless: dict[str, list[str]] = {}
-        left = []
-        for row in rows:
-            by = newest.get(row["key"])
-            if is_edit(row) and by != row["_id"]:
-                needless.setdefault(str(by), []).append(row["_id"])
-            else:
-                left.append(row)
-        for by, ids in needless.items():
-            done = Change(set={"state": "SENT", "reason": f"{_BY_LATER}{by}"})
-            where = {"_id": {"$in": ids}, "state": "WAITING"}
-            await self._store.update(_OUTBOX, where, done, many=True)
-        return left
-
-    async def _deliver_all(self, rows: list[Document]) -> bool:
-        """Deliver rows of one chat in their order; return False when the chat has to wait.
-
-        What became of one is written while the next is claimed. Messages of their own that pile up
-        are shown as one where the notifier can do that. Just after something urgent was
-        posted it delivers one alone: the next look finds the other before the rest, which may be
-        hundreds at a message a second.
-        """
-        before: list[tuple[Document, _Outcome]] = []
-        left, has_to_wait = rows, False
-        while left and not has_to_wait:
-            part = await self._next_part(left)
-            taken = {row["_id"] for row in part}
-            left = [row for row in left if row["_id"] not in taken]
-            claims = await ended(*map(self._claim, part), *map(self._settle, before))
-            del claims[len(part) :]
-            ours = [row for row, is_ours in zip(part, claims, strict=True) if is_ours]
-            before = list(zip(ours, await self._attempt_all(ours), strict=True))
-            # The rest of a chat that waits waits with it: the order of notices is kept (I8).
-            has_to_wait = any(isinstance(outcome, TryLater) for _, outcome in before)
-            if before and self._outbox.has_urgent:
-                break
-        await ended(*map(self._settle, before))
-        return not has_to_wait
-
-    async def _next_part(self, rows: list[Document]) -> list[Document]:
-        """Return what is delivered next: one row, or several that go in one message."""
-        if self._gathers is None or sum(map(is_message, rows)) == 1:
-            return rows[:1]
-        return next_part(rows, {row["_id"] for row in rows if await is_quiet(self._store, row)})
-
-    async def _claim(self, row: Document) -> bool:
-        where = {"_id": row["_id"], "state": "WAITING"}
-        return await self._store.update(_OUTBOX, where, Change(set={"state": "SENDING"})) == 1
-
-    async def _attempt_all(self, rows: list[Document]) -> list[_Outcome]:
-        """Deliver rows that are claimed, several in one message."""
-        if self._gathers is None or len(rows) <= 1:
-            return [await self._attempt(row) for row in rows]
-        posts = []
-        for row in rows:
-            try:
-                posts.append(post_of(row))
-            except UnreadableNotice:
-                return [await self._attempt(one) for one in rows]
-        self._messages.count(rows[0]["chat_id"])
-        is_repeat = rows[0]["attempts"] > 0
-        return await self._gathers.deliver_together(rows[0]["chat_id"], posts, is_repeat=is_repeat)
-
-    async def _attempt(self, row: Document) -> _Outcome:
-        """Deliver one row that is claimed."""
-        try:
-            post = post_of(row)
-        except UnreadableNotice as error:
-            # Of another version, or damaged: it would be as unreadable at the next try.
-            return Undeliverable(f"it cannot be read: {error}")
-        chat_id = row["chat_id"]
-        message_id = await message_of(self._store, chat_id, row["key"])
-        is_changed = is_edit(row) and message_id is not None
-        (self._edits if is_changed else self._messages).count(chat_id, weight(row))
-        return await self._notifier.deliver(
-            chat_id,
-            post,
-            notice_id=row["_id"],
-            message_id=message_id,
-            is_repeat=row["attempts"] > 0,
-        )
-
-    async def _settle(self, delivered: tuple[Document, _Outcome]) -> None:
-        """Write what became of a row."""
-        row, outcome = delivered
-        match outcome:
-            case Delivered(message_id):
-                await self._sent(row, message_id)
-            case TryLater():
-                await self._later(row, outcome)
-            case Blocked(reason):
-                await self._mark_dead(row, reason, is_refused=False)
-            case Undeliverable(reason):
-                await self._mark_dead(row, reason, is_refused=True)
-
-    async def _sent(self, row: Document, message_id: int | None) -> None:
-        now = self._clock.now()
-        done = Change(set={"state": "SENT", "sent_at": now})
-        writes: list[Awaitable[object]] = [self._store.update(_OUTBOX, {"_id": row["_id"]}, done)]
-        if row["key"] is not None:
-            writes.append(show_card(self._store, row["chat_id"], row["key"], message_id, now))
-        await ended(*writes)
-
-    async def _later(self, row: Document, outcome: TryLater) -> None:
-        pause = timedelta(seconds=outcome.retry_after_s)
-        self._not_before[row["chat_id"]] = self._clock.now() + pause
-        # Only what may have arrived counts as an attempt, which marks the next one as a repeat.
-        back = Change(
-            set={"state": "WAITING", "reason": outcome.reason},
-            inc={"attempts": int(outcome.may_have_arrived)},
-        )
-        await self._store.update(_OUTBOX, {"_id": row["_id"]}, back)
-
-    async def _mark_dead(self, row: Document, reason: str, *, is_refused: bool) -> None:
-        _log.error("outbox: %s of kind %s is undeliverable: %s", row["_id"], row["kind"], reason)
-        dead = Change(set={"state": "DEAD", "reason": reason, "is_refused": is_refused})
-        await self._store.update(_OUTBOX, {"_id": row["_id"]}, dead)

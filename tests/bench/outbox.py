@@ -14,7 +14,8 @@ from core.adapters.mongo.server import launch
 from core.adapters.mongo.store import MongoStore
 from core.domain.notices.post import Post
 from core.domain.notices.system import Started
-from core.engine.outbox import Outbox, OutboxSender
+from core.engine.outbox import Outbox
+from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Delivered
 from tests.bench.figure import Figure
 

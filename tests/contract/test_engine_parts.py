@@ -10,7 +10,8 @@ import pytest
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.runs import RunCard
 from core.domain.notices.system import Text
-from core.engine.outbox import Outbox, OutboxSender
+from core.engine.outbox import Outbox
+from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Delivered
 from core.ports.store import Change, StoreView
 from tests.fakes.clock import RunningClock

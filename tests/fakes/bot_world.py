@@ -23,7 +23,7 @@ from bot.application import Bot, build_bot
 from bot.parameters import BotParameters
 from core.adapters.brokers import OFFERED
 from core.adapters.vault import FernetVault
-from core.engine.outbox import OutboxSender
+from core.engine.outbox_sender import OutboxSender
 from core.ports.store import Store
 from tests.fakes.bot_api import TOKEN, Telegram, Wall, serve_telegram
 from tests.fakes.bot_engine import BotEngine, QuickClock

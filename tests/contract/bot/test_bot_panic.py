@@ -10,7 +10,7 @@ import pytest
 from core.adapters.fyers import FYERS
 from core.domain.account import TokenStatus
 from core.domain.mode import TradingMode
-from core.engine.outbox import OutboxSender
+from core.engine.outbox_sender import OutboxSender
 from tests.fakes.bot_world import Person, World
 from tests.fakes.views import a_position, an_account, an_order
 

@@ -11,7 +11,7 @@ import pytest
 from core.domain.notices.logins import LoginDone
 from core.domain.notices.post import Post, run_card
 from core.domain.notices.system import ServiceCrashed, Undelivered
-from core.engine.outbox import OutboxSender
+from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Blocked, Delivered, Undeliverable
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_engine import CHAT, MemoryEngine

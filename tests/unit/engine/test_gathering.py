@@ -12,7 +12,8 @@ from core.domain.notices.post import Post, run_card
 from core.domain.notices.protection import ProtectedAgain, Unprotected
 from core.domain.notices.system import Started
 from core.engine.gathering import next_part
-from core.engine.outbox import Outbox, OutboxSender
+from core.engine.outbox import Outbox
+from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Delivered, TryLater
 from tests.fakes.memory_store import MemoryStore
 from tests.faults.life import until

@@ -14,8 +14,9 @@ import pytest
 from core.domain.notices.panic import PanicOver
 from core.domain.notices.post import Post, panic_card, run_card
 from core.domain.notices.system import Started
-from core.engine import outbox as module
-from core.engine.outbox import Outbox, OutboxSender
+from core.engine import outbox_sender as module
+from core.engine.outbox import Outbox
+from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Delivered, TryLater
 from tests.fakes.bot_api import Wall
 from tests.fakes.bot_engine import QuickClock

@@ -15,7 +15,8 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.stored import post_of
 from core.domain.notices.system import Started
-from core.engine.outbox import Outbox, OutboxSender
+from core.engine.outbox import Outbox
+from core.engine.outbox_sender import OutboxSender
 from core.ports.store import Change, StoreView
 from tests.fakes.clock import ManualClock, RunningClock
 from tests.fakes.memory_store import MemoryStore

@@ -11,8 +11,9 @@ import pytest
 
 from core.domain.notices.post import Post
 from core.domain.notices.system import Started
-from core.engine import outbox as module
-from core.engine.outbox import Outbox, OutboxSender
+from core.engine import outbox_sender as module
+from core.engine.outbox import Outbox
+from core.engine.outbox_sender import OutboxSender
 from core.errors import StoreUnavailable
 from core.ports.store import Change, Document
 from tests.fakes.clock import RunningClock

@@ -17,7 +17,8 @@ from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import RunCard, RunsTogether
 from core.domain.order import Side
 from core.engine.gathering import Rounds
-from core.engine.outbox import Outbox, OutboxSender
+from core.engine.outbox import Outbox
+from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Delivered, TryLater
 from core.ports.store import StoreView
 from tests.fakes.bot_api import Wall

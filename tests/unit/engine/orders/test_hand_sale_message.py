@@ -14,7 +14,7 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder
 from core.domain.notices.positions import ClosedByHand
 from core.domain.notices.post import Delivery, Post
-from core.engine.outbox import OutboxSender
+from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Delivered
 from tests.fakes.clock import RunningClock
 from tests.fakes.memory_engine import CHAT

@@ -16,7 +16,7 @@ from core.domain.sessions import trading_day
 from core.engine.orders.documents import order_row
 from core.engine.orders.goals import forget_goals, put_goal
 from core.engine.orders.ledgers import ledger_row
-from core.engine.outbox import OutboxSender
+from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Blocked, Delivered
 from tests.fakes.counted_store import CountedStore
 from tests.fakes.memory_engine import MemoryEngine, market_clock
