@@ -25,7 +25,6 @@ __all__ = [
     "DrainView",
     "ExposureView",
     "HealthView",
-    "LoginOffer",
     "LoopLag",
     "ModeChange",
     "OrderView",
@@ -336,20 +335,6 @@ class StrategyView:
     every_minutes: int
     last_run: RunView | None
     assignments: tuple[AssignmentView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LoginOffer:
-    """How a user logs an account in.
-
-    Attributes:
-        page_url: Our own page (B1); None when there is no public URL.
-        direct_url: The broker's address, fresh, for the paste way (B4); None when page_url is set.
-    """
-
-    account: Account
-    page_url: str | None
-    direct_url: str | None
 
 
 @dataclass(frozen=True, slots=True)

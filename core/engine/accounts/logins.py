@@ -23,6 +23,7 @@ from datetime import timedelta
 from core.domain.account import Account, TokenStatus
 from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
+from core.domain.login_views import LoginOffer
 from core.domain.notices.logins import LoginDone, LoginFailed, LoginSilent
 from core.domain.notices.post import (
     MORNING_ROUND_KEY,
@@ -32,7 +33,6 @@ from core.domain.notices.post import (
     morning_round_card,
 )
 from core.domain.plain_text import plain_line
-from core.domain.views import LoginOffer
 from core.engine.accounts.accounts import Accounts, is_live, update_account
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.key_check import KeyCheck, opened
