@@ -30,18 +30,18 @@ from telegram.ext import ExtBot
 from bot.conversation.visit import NO_PREVIEW, is_not_modified
 from bot.edge.limiter import AT_ONCE, seconds_of
 from bot.notices.lookups import Lookups
-from bot.notices.render import render
+from bot.notices.render import render, render_present
 from bot.notices.together import parts_of
 from bot.views.callbacks import noticed
 from bot.views.markup import fit, italic
 from bot.views.screen import Screen
 from core.domain.notices.post import Delivery, Post
-from core.errors import SaarthiError
-from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
+from core.errors import NotFound, SaarthiError
+from core.ports.notifier import Blocked, Delivered, Dropped, TryLater, Undeliverable
 
 __all__ = ["Result", "TelegramNotifier"]
 
-Result = Delivered | TryLater | Blocked | Undeliverable
+Result = Delivered | Dropped | TryLater | Blocked | Undeliverable
 Api = ExtBot[str]
 
 _AGAIN = "Sent again after an interruption: you may have it already."
@@ -115,10 +115,14 @@ class TelegramNotifier:
                 break
         return [found[at] for at in range(len(posts))]
 
-    async def _rendered(self, post: Post) -> Screen | TryLater | Undeliverable:
+    async def _rendered(self, post: Post) -> Screen | Dropped | TryLater | Undeliverable:
         """Return the message of a notice, or why there is none now."""
         try:
+            if post.delivery is Delivery.AMEND:
+                return await render_present(post.notice, self._lookups)
             return await render(post.notice, self._lookups)
+        except NotFound as error:
+            return Dropped(str(error))  # that it is kept no longer says less than the card does
         except SaarthiError as error:
             return TryLater(_OUTAGE_S, f"cannot be rendered now: {type(error).__name__}")
         except Exception:  # noqa: BLE001 - logged, and a dead letter
@@ -154,9 +158,11 @@ class TelegramNotifier:
         is_plain: bool,
     ) -> Result:
         parse_mode = None if is_plain else ParseMode.HTML
-        is_card = message_id is not None and post.delivery is Delivery.EDIT
+        is_card = message_id is not None and post.delivery in {Delivery.EDIT, Delivery.AMEND}
         if is_card and await self._edit(chat_id, message_id, content.edited, is_plain=is_plain):
-            return Delivered(message_id)
+            return Delivered(message_id, content.edited.bare)
+        if post.delivery is Delivery.AMEND:
+            return Dropped("its message cannot be edited any more")
         if message_id is not None and post.delivery is Delivery.REPLACE:
             await self._remove(chat_id, message_id)
         screen = content.sent
@@ -170,12 +176,12 @@ class TelegramNotifier:
         )
         if is_card:
             await self._clear_away(chat_id, message_id)
-        return Delivered(sent.message_id)
+        return Delivered(sent.message_id, screen.bare)
 
     async def _edit(
         self, chat_id: int, message_id: int | None, screen: Screen, *, is_plain: bool
     ) -> bool:
-        """Edit a card; False when Telegram refuses to, and it must be sent anew (row H5)."""
+        """Edit a card; False when Telegram refuses to, and it goes on anew, if at all (row H5)."""
         try:
             await self._api.edit_message_text(
                 fit(_plain(screen.text) if is_plain else screen.text),
@@ -193,11 +199,11 @@ class TelegramNotifier:
                 raise
             # Not by a list of known words: gone, too old, editing switched off in a country. Who
             # waits for the end of an order must see it, whatever the reason is called.
-            _log.warning("an edit was refused, the card is sent anew: %s", error)
+            _log.warning("an edit was refused, a card is sent anew: %s", error)
             return False
         except Forbidden as error:
             # Blocked altogether, or only editing is: the message that follows tells.
-            _log.warning("an edit was forbidden, the card is sent anew: %s", error)
+            _log.warning("an edit was forbidden, a card is sent anew: %s", error)
             return False
         return True
 
@@ -231,13 +237,13 @@ class _Content:
 
 def _marked(screen: Screen, *, is_repeat: bool) -> Screen:
     """Say of what may be in the chat already that it was sent again; an edit needs no mark."""
-    return Screen(f"{fit(screen.text)}\n{italic(_AGAIN)}", screen.rows) if is_repeat else screen
+    return replace(screen, text=f"{fit(screen.text)}\n{italic(_AGAIN)}") if is_repeat else screen
 
 
 def _on_notice(screen: Screen) -> Screen:
     """Return a screen whose buttons say that they stand on a notice."""
     rows = tuple(tuple(map(_noticed, row)) for row in screen.rows)
-    return Screen(screen.text, rows)
+    return replace(screen, rows=rows)
 
 
 def _noticed(one: InlineKeyboardButton) -> InlineKeyboardButton:

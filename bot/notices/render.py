@@ -6,6 +6,7 @@ The result depends on the notice and the ``Lookups`` only.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from bot.notices.accounts import account_notice
@@ -47,7 +48,7 @@ from core.domain.notices.summary import SummaryNotice
 from core.domain.notices.system import SystemNotice
 from core.errors import NotFound
 
-__all__ = ["render"]
+__all__ = ["render", "render_present"]
 
 
 async def render(notice: Notice, lookups: Lookups) -> Screen:
@@ -57,10 +58,20 @@ async def render(notice: Notice, lookups: Lookups) -> Screen:
         SaarthiError: What it needs cannot be read now.
     """
     try:
-        screen = await _render(notice, lookups)
-        return Screen(_with_whole_title(screen.text), screen.rows)
+        return await render_present(notice, lookups)
     except NotFound as error:
         return Screen(f"{esc(notice.kind.replace('_', ' ').capitalize())}: {esc(error)}")
+
+
+async def render_present(notice: Notice, lookups: Lookups) -> Screen:
+    """Return the message of a notice as what it is about stands now.
+
+    Raises:
+        NotFound: That is kept no longer.
+        SaarthiError: It cannot be read now.
+    """
+    screen = await _render(notice, lookups)
+    return replace(screen, text=_with_whole_title(screen.text))
 
 
 def _with_whole_title(text: str) -> str:

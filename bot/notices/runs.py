@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
@@ -15,6 +16,7 @@ from bot.views.markup import LONG, bold, clock_time, esc, join, sentence, short
 from bot.views.runs import closing_lines, run_card
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
+from core.domain.bare_lines import bare_lines
 from core.domain.mode import TradingMode
 from core.domain.notices.runs import (
     DataMissing,
@@ -62,8 +64,8 @@ async def _card(notice: RunCard, lookups: Lookups) -> Screen:
         screen = await guard_notice(run.fired, lookups, is_over=not run.is_closing)
         closed = closing_lines(run.parts)
         head = ["", "What it closes, and what that alone brings:"] if closed else None
-        return Screen(join(screen.text, head, closed), screen.rows)
-    return run_card(run, lookups.strategy_title(run.strategy))
+        return Screen(join(screen.text, head, closed), screen.rows, bare_lines(run))
+    return replace(run_card(run, lookups.strategy_title(run.strategy)), bare=bare_lines(run))
 
 
 async def _together(notice: RunsTogether, lookups: Lookups) -> Screen:
@@ -76,7 +78,7 @@ async def _together(notice: RunsTogether, lookups: Lookups) -> Screen:
         await asyncio.sleep(0)  # orders go before cards: reading forty runs takes a while
     if not runs:
         raise NotFound("I keep these runs no longer.")
-    return runs_card(runs)
+    return replace(runs_card(runs), bare=bare_lines(*(run for run, _ in runs)))
 
 
 async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:

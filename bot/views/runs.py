@@ -208,6 +208,7 @@ def _account(
         # A single exit has its result in its own line: it is not said twice.
         exits = [one.realised for one in line.orders if one.realised is not None]
         lines += result_words(line.result, line.charges, is_before_said=exits == [line.result])
+    lines += [f"{INDENT}{esc(symbol_of(one))}: no longer held" for one in line.gone]
     if line.note:
         lines.append(f"{INDENT}{esc(line.note)}")
     lines += _warnings(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from telegram import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
@@ -13,6 +13,7 @@ from bot.views.callbacks import encode
 from bot.views.markup import short
 from bot.views.verbs import Verb
 from bot.views.width import fits_button
+from core.domain.bare_lines import BareLine
 
 __all__ = [
     "DANGER",
@@ -41,10 +42,15 @@ _COPY_LIMIT = 256
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """One message: Telegram HTML and its inline keyboard."""
+    """One message: Telegram HTML and its inline keyboard.
+
+    Attributes:
+        bare: What it says of unprotected positions, where somebody keeps that true.
+    """
 
     text: str
     rows: Keyboard = ()
+    bare: tuple[BareLine, ...] = ()
 
     def markup(self) -> InlineKeyboardMarkup | None:
         """Return the keyboard as an object of the Telegram library, each label with its room."""
@@ -52,7 +58,7 @@ class Screen:
 
     def with_note(self, note: str) -> Screen:
         """Return the screen with a first line (HTML) above it."""
-        return Screen(f"{note}\n\n{self.text}", self.rows)
+        return replace(self, text=f"{note}\n\n{self.text}")
 
 
 def _roomy(rows: Keyboard) -> Keyboard:

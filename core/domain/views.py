@@ -251,6 +251,9 @@ class RunLine:
             reason for a message.
         result: Rupees before charges of the units that its orders have closed; None when none did.
         charges: Of opening and closing these, estimated; None where they are not known.
+        bare: The keys of the ledgers that ``warnings`` are about.
+        gone: What its entries opened and its strategy no longer holds, though no order of the run
+            has closed it.
     """
 
     broker_id: str
@@ -262,6 +265,8 @@ class RunLine:
     charges: Decimal | None = None
     late: tuple[Target, ...] = ()
     is_quiet: bool = False
+    bare: tuple[str, ...] = ()
+    gone: tuple[InstrumentId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

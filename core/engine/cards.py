@@ -12,7 +12,7 @@ from datetime import datetime
 
 from core.domain.notices.post import Delivery
 from core.domain.notices.results import PositionClosed
-from core.engine.gathering import LARGEST_ROUND, MANY, Rounds, is_edit, is_run
+from core.engine.gathering import LARGEST_ROUND, MANY, Rounds, is_amendment, is_edit, is_run
 from core.ports.store import Change, Document, StoreView
 
 __all__ = [
@@ -71,7 +71,7 @@ async def message_of(view: StoreView, chat_id: int, key: str | None) -> int | No
 
 async def is_quiet(view: StoreView, row: Document) -> bool:
     """Whether a row brings no message: it changes a card that is shown, or removes one."""
-    if row["delivery"] == Delivery.REMOVE.value:
+    if row["delivery"] == Delivery.REMOVE.value or is_amendment(row):
         return True
     return is_edit(row) and await message_of(view, row["chat_id"], row["key"]) is not None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from core.domain.notices.post import FIRED, Delivery, run_key
@@ -23,11 +24,14 @@ __all__ = [
     "Pace",
     "Rounds",
     "ended",
+    "is_amendment",
     "is_edit",
     "is_message",
     "is_run",
     "is_urgent",
+    "needless",
     "next_part",
+    "settles_in",
     "weight",
 ]
 
@@ -43,6 +47,8 @@ _JOINED_FOR_S = 10.0
 _SETTLES_IN_S = 0.3
 _SETTLES_WITHIN_S = 1.5
 """The runs of one slot commit one after another: their cards wait for one another, not for long."""
+_AMENDED_AFTER_S = 2.0
+"""What ends on one account ends on the others within so long; nobody waits for a silent edit."""
 _A_WEIGHT = 10
 _FIRED = run_key(FIRED)
 
@@ -114,6 +120,11 @@ def is_edit(row: Document) -> bool:
     return bool(row["delivery"] == Delivery.EDIT.value)
 
 
+def is_amendment(row: Document) -> bool:
+    """Whether a row only puts a card right that the chat shows."""
+    return bool(row["delivery"] == Delivery.AMEND.value)
+
+
 def is_message(row: Document) -> bool:
     """Whether a row is a message of its own, which no later one changes."""
     return bool(row["delivery"] == Delivery.SEND.value)
@@ -133,6 +144,29 @@ def is_run(row: Document) -> bool:
 def weight(row: Document) -> int:
     """Return for how many a row counts: a card of forty runs is made by reading forty runs."""
     return 1 + len(row["data"].get("run_ids", ())) // _A_WEIGHT
+
+
+def needless(rows: Sequence[Document]) -> dict[str, str]:
+    """Return the rows that need not be delivered, by id, each with the id of what shows the same.
+
+    A card shows the present, so its newest edit is enough, and none is needed where it is about to
+    be sent anew. What only puts a card right is needless beside either, before or behind it.
+    """
+    cards = (Delivery.EDIT.value, Delivery.REPLACE.value)
+    newest = {row["key"]: row["_id"] for row in rows if row["delivery"] in cards}
+    amended = {row["key"]: row["_id"] for row in rows if is_amendment(row)} | newest
+    found = {}
+    for row in rows:
+        by = (amended if is_amendment(row) else newest).get(row["key"])
+        if by != row["_id"] and (is_edit(row) or is_amendment(row)):
+            found[str(row["_id"])] = str(by)
+    return found
+
+
+def settles_in(row: Document, now: datetime) -> float:
+    """Return the seconds until a row that only puts a card right goes out; 0 for any other."""
+    age = (now - row["created_at"]).total_seconds()
+    return _AMENDED_AFTER_S - age if is_amendment(row) and 0 <= age < _AMENDED_AFTER_S else 0.0
 
 
 def next_part(rows: Sequence[Document], quiet: Collection[str]) -> list[Document]:

@@ -30,6 +30,7 @@ from core.engine.cards import (
 )
 from core.engine.gathering import (
     URGENT,
+    is_amendment,
 )
 from core.engine.users import owner_chats
 from core.ports.clock import Clock
@@ -41,6 +42,7 @@ __all__ = [
     "dead_letters",
     "drop_waiting",
     "forget_notices",
+    "is_on_its_way",
     "shows_card",
     "undelivered_notices",
     "waiting_notices",
@@ -79,7 +81,17 @@ async def drop_waiting(view: StoreView, chat_id: int) -> None:
 async def shows_card(view: StoreView, chat_id: int, key: str) -> bool:
     """Whether a chat shows the card of this key, or is about to."""
     waiting = await view.find(_OUTBOX, {"chat_id": chat_id, "state": "WAITING"})
-    return any(row["key"] == key for row in waiting) or await has_card(view, chat_id, key)
+    is_to_come = any(row["key"] == key and not is_amendment(row) for row in waiting)
+    return is_to_come or await has_card(view, chat_id, key)
+
+
+async def is_on_its_way(view: StoreView, chat_id: int, key: str) -> bool:
+    """Whether something is about to be shown on the card of this key, or is at this moment."""
+    for state in ("WAITING", "SENDING"):
+        rows = await view.find(_OUTBOX, {"chat_id": chat_id, "state": state})
+        if any(row["key"] == key for row in rows):
+            return True
+    return False
 
 
 async def forget_notices(view: StoreView, since: datetime, until: datetime) -> int:

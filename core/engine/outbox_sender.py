@@ -13,23 +13,23 @@ from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.domain.notices.post import Delivery
+from core.domain.bare_lines import BareLine
+from core.domain.notices.post import Post
 from core.domain.notices.stored import post_of
-from core.engine.cards import (
-    is_quiet,
-    message_of,
-    runs_together,
-    show_card,
-)
+from core.engine.bare_cards import amendment, forget_bare, keep_bare
+from core.engine.cards import is_quiet, message_of, runs_together, show_card
 from core.engine.gathering import (
     Pace,
     Rounds,
     ended,
+    is_amendment,
     is_edit,
     is_message,
     is_run,
     is_urgent,
+    needless,
     next_part,
+    settles_in,
     weight,
 )
 from core.engine.outbox import SHOWN_BY, Outbox
@@ -38,6 +38,7 @@ from core.ports.clock import Clock
 from core.ports.notifier import (
     Blocked,
     Delivered,
+    Dropped,
     GatheringNotifier,
     Notifier,
     TryLater,
@@ -54,7 +55,7 @@ _STORE_PAUSE_S = 2.0
 _BATCH = 100
 _GATHER_S = 0.05
 _LOOK_S = 0.1
-_Outcome = Delivered | TryLater | Blocked | Undeliverable
+_Outcome = Delivered | Dropped | TryLater | Blocked | Undeliverable
 
 
 class OutboxSender:
@@ -135,6 +136,11 @@ class OutboxSender:
         try:
             while rows := await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH):
                 rows = await self._needed(rows)
+                waits = {row["_id"]: settles_in(row, self._clock.now()) for row in rows}
+                if (wait := min(waits.values())) > 0:
+                    await self._clock.sleep(min(wait, _LOOK_S))
+                    continue
+                rows = [row for row in rows if not waits[row["_id"]]]
                 if moved := await runs_together(self._store, self._rounds, chat_id, rows):
                     await self._outbox.put_together(self._store, chat_id, moved)
                     continue
@@ -163,28 +169,17 @@ class OutboxSender:
 
     async def _are_edits(self, rows: list[Document]) -> bool:
         """Whether all of them only change cards that the chat shows already."""
-        return all([is_edit(row) and await is_quiet(self._store, row) for row in rows])
+        return all([_is_change(row) and await is_quiet(self._store, row) for row in rows])
 
     async def _needed(self, rows: list[Document]) -> list[Document]:
-        """Mark edits as sent by later ones: a card shows the present, so one is enough.
-
-        An edit is needless too where its card is about to be sent anew.
-        """
-        cards = (Delivery.EDIT.value, Delivery.REPLACE.value)
-        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] in cards}
-        needless: dict[str, list[str]] = {}
-        left = []
-        for row in rows:
-            by = newest.get(row["key"])
-            if is_edit(row) and by != row["_id"]:
-                needless.setdefault(str(by), []).append(row["_id"])
-            else:
-                left.append(row)
-        for by, ids in needless.items():
+        """Mark edits as sent by others that show the same, and return the rest."""
+        found = needless(rows)
+        for by in set(found.values()):
             done = Change(set={"state": "SENT", "reason": f"{SHOWN_BY}{by}"})
+            ids = [one for one, shown_by in found.items() if shown_by == by]
             where = {"_id": {"$in": ids}, "state": "WAITING"}
             await self._store.update(_OUTBOX, where, done, many=True)
-        return left
+        return [row for row in rows if row["_id"] not in found]
 
     async def _deliver_all(self, rows: list[Document]) -> bool:
         """Deliver rows of one chat in their order; return False when the chat has to wait.
@@ -237,14 +232,16 @@ class OutboxSender:
 
     async def _attempt(self, row: Document) -> _Outcome:
         """Deliver one row that is claimed."""
+        chat_id = row["chat_id"]
+        message_id = await message_of(self._store, chat_id, row["key"])
         try:
-            post = post_of(row)
+            post = await self._post_of(row)
         except UnreadableNotice as error:
             # Of another version, or damaged: it would be as unreadable at the next try.
             return Undeliverable(f"it cannot be read: {error}")
-        chat_id = row["chat_id"]
-        message_id = await message_of(self._store, chat_id, row["key"])
-        is_changed = is_edit(row) and message_id is not None
+        if post is None or (is_amendment(row) and message_id is None):
+            return Dropped("nothing is to be put right any more")
+        is_changed = _is_change(row) and message_id is not None
         (self._edits if is_changed else self._messages).count(chat_id, weight(row))
         return await self._notifier.deliver(
             chat_id,
@@ -254,26 +251,47 @@ class OutboxSender:
             is_repeat=row["attempts"] > 0,
         )
 
+    async def _post_of(self, row: Document) -> Post | None:
+        """Return what a row shows; None where it would put nothing right."""
+        if is_amendment(row):
+            return await amendment(self._store, row["chat_id"], row["key"])
+        return post_of(row)
+
     async def _settle(self, delivered: tuple[Document, _Outcome]) -> None:
         """Write what became of a row."""
         row, outcome = delivered
         match outcome:
-            case Delivered(message_id):
-                await self._sent(row, message_id)
+            case Delivered(message_id, bare):
+                await self._sent(row, message_id, bare)
             case TryLater():
                 await self._later(row, outcome)
+            case Dropped(reason):
+                await self._dropped(row, reason)
+            case Blocked(reason) | Undeliverable(reason) if is_amendment(row):
+                await self._dropped(row, reason)
             case Blocked(reason):
                 await self._mark_dead(row, reason, is_refused=False)
             case Undeliverable(reason):
                 await self._mark_dead(row, reason, is_refused=True)
 
-    async def _sent(self, row: Document, message_id: int | None) -> None:
+    async def _sent(
+        self, row: Document, message_id: int | None, bare: tuple[BareLine, ...]
+    ) -> None:
         now = self._clock.now()
+        if row["key"] is not None:
+            # Before it counts as delivered: after a crash in between it is shown once more.
+            await keep_bare(self._store, row, bare)
         done = Change(set={"state": "SENT", "sent_at": now})
         writes: list[Awaitable[object]] = [self._store.update(_OUTBOX, {"_id": row["_id"]}, done)]
         if row["key"] is not None:
             writes.append(show_card(self._store, row["chat_id"], row["key"], message_id, now))
         await ended(*writes)
+
+    async def _dropped(self, row: Document, reason: str) -> None:
+        """Leave a card as it is."""
+        await forget_bare(self._store, row["chat_id"], row["key"])
+        done = Change(set={"state": "SENT", "sent_at": self._clock.now(), "reason": reason})
+        await self._store.update(_OUTBOX, {"_id": row["_id"]}, done)
 
     async def _later(self, row: Document, outcome: TryLater) -> None:
         pause = timedelta(seconds=outcome.retry_after_s)
@@ -289,3 +307,8 @@ class OutboxSender:
         _log.error("outbox: %s of kind %s is undeliverable: %s", row["_id"], row["kind"], reason)
         dead = Change(set={"state": "DEAD", "reason": reason, "is_refused": is_refused})
         await self._store.update(_OUTBOX, {"_id": row["_id"]}, dead)
+
+
+def _is_change(row: Document) -> bool:
+    """Whether a row changes its card where it is, if there is one."""
+    return is_edit(row) or is_amendment(row)

@@ -6,16 +6,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from core.domain.bare_lines import BareLine
 from core.domain.notices.post import Post
 
-__all__ = ["Blocked", "Delivered", "GatheringNotifier", "Notifier", "TryLater", "Undeliverable"]
+__all__ = [
+    "Blocked",
+    "Delivered",
+    "Dropped",
+    "GatheringNotifier",
+    "Notifier",
+    "TryLater",
+    "Undeliverable",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The chat shows it; ``message_id`` is None when there was nothing to show (REMOVE)."""
+    """The chat shows it; ``message_id`` is None when there was nothing to show (REMOVE).
+
+    ``bare`` is what it says of unprotected positions: who keeps the card true has to know.
+    """
 
     message_id: int | None
+    bare: tuple[BareLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """An AMEND came to nothing: its message is gone, or cannot be edited any more."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +75,14 @@ class Notifier(Protocol):
         notice_id: str,
         message_id: int | None,
         is_repeat: bool,
-    ) -> Delivered | TryLater | Blocked | Undeliverable:
+    ) -> Delivered | Dropped | TryLater | Blocked | Undeliverable:
         """Show the notice in the chat.
 
         Args:
             chat_id: The chat.
             post: What to show, and how.
             notice_id: Its short form is visible in the message, so that a repeat is recognisable.
-            message_id: The card's present message, for EDIT, REPLACE and REMOVE.
+            message_id: The card's present message, for EDIT, REPLACE, REMOVE and AMEND.
             is_repeat: An earlier attempt may have arrived: the message says so.
         """
         ...
@@ -74,7 +94,7 @@ class GatheringNotifier(Notifier, Protocol):
 
     async def deliver_together(
         self, chat_id: int, posts: Sequence[Post], *, is_repeat: bool
-    ) -> list[Delivered | TryLater | Blocked | Undeliverable]:
+    ) -> list[Delivered | Dropped | TryLater | Blocked | Undeliverable]:
         """Show notices that are no cards in as few messages as hold them.
 
         Args:

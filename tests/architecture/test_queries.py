@@ -14,6 +14,7 @@ SMALL = frozenset(
     {
         "account_gates",
         "alarms",
+        "bare_cards",
         "broker_accounts",
         "chats",
         "goals",
@@ -30,7 +31,8 @@ SMALL = frozenset(
     }
 )
 """Collections that hold what a person sets up or does by hand, and nothing of what a day brings;
-ledgers, goals and guards, one for each instrument that a strategy trades on an account; links, one an account."""
+ledgers, goals and guards, one for each instrument that a strategy trades on an account; links, one an account; bare
+cards, one for each run that has a position without a stop at this moment."""
 ADAPTER = ("core/adapters/mongo/", "core/adapters/single_writer/", "core/adapters/sealed.py")
 """The port itself, migrations (once a version), the change of keys, which reads what it seals, and a
 view that passes on what others ask."""

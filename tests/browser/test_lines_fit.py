@@ -118,7 +118,8 @@ def a_card() -> Screen:
     shown = [one for one in orders(MAIN) if not one.reason or one.purpose is Purpose.STOP]
     run = a_run(*shown, *[replace(one, broker_id=FAMILY.broker_id) for one in orders(FAMILY)[:4]])
     lines = [
-        replace(line, result=Decimal("12345.65"), charges=Decimal("182.72")) for line in run.lines
+        replace(line, result=Decimal("12345.65"), charges=Decimal("182.72"), gone=(SBIN, RELIANCE))
+        for line in run.lines
     ]
     late = Target(SBIN, Direction.LONG, AT.replace(hour=9, minute=47))
     lines.append(RunLine("x", "Zerodha - Second", (), "", late=(late,)))

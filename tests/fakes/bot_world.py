@@ -243,17 +243,20 @@ class World(BotEngine):
         self.bots.append(bot)
         return bot
 
-    async def start(self) -> Bot:
-        """Build a bot and run it, with a worker for each account that has read its broker."""
+    async def start(self, *, has_workers: bool = True) -> Bot:
+        """Build a bot and run it, with a worker for each account that has read its broker.
+
+        Without workers a test looks after the accounts itself.
+        """
         bot = self.build()
         await self.control.owners.settle(self.owners)
         self.before = asyncio.all_tasks()
-        self.tasks = {
-            asyncio.create_task(bot.run()),
-            asyncio.create_task(self.wiring.pool.run()),
-        }
+        self.tasks = {asyncio.create_task(bot.run())}
+        if has_workers:
+            self.tasks.add(asyncio.create_task(self.wiring.pool.run()))
         await soon(lambda: self.telegram.sim.bots)
-        await soon(self.have_read)
+        if has_workers:
+            await soon(self.have_read)
         return bot
 
     async def crash(self) -> None:

@@ -176,7 +176,11 @@ def a_run_of_all() -> RunView:
     stops = [an_order(one, key="S2", purpose=Purpose.STOP) for one in ACCOUNTS]
     run = a_run(*filled, *stops)
     lines = [
-        replace(one, note="" if number % 7 else "its size of 10 does not buy one lot, which is 75")
+        replace(
+            one,
+            note="" if number % 7 else "its size of 10 does not buy one lot, which is 75",
+            gone=() if number % 5 else (one.orders[0].instrument,),
+        )
         for number, one in enumerate(run.lines)
     ]
     quiet = [

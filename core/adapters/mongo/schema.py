@@ -275,6 +275,7 @@ COLLECTIONS: tuple[Collection, ...] = (
     # -- the chat ------------------------------------------------------------
     collection("outbox", index("chat_id", "state", "seq"), index("state", "seq")),
     collection("cards"),
+    collection("bare_cards"),  # _id: as cards
     collection("chats"),  # _id: chat id
     collection("users"),  # _id: user id
     collection(  # _id: bot_id:update_id

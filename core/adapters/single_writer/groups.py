@@ -243,7 +243,7 @@ def _keep_newest(layer: Layer, rule: Newest) -> None:
     for key, new in list(layer.docs.items()):
         if new is None or layer.bases[key] is not None:
             continue
-        if any(new.get(name) != value for name, value in rule.only.items()):
+        if any(new.get(name) not in values for name, values in rule.only.items()):
             continue
         place = tuple(new.get(name) for name in rule.fields)
         older, newest[place] = newest.get(place), key

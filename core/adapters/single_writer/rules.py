@@ -48,11 +48,11 @@ class Newest:
 
     Attributes:
         fields: Equal in documents that are alike.
-        only: What a document has to be.
+        only: What a document has to be: the values that a field may have.
     """
 
     fields: tuple[str, ...]
-    only: Mapping[str, str]
+    only: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,14 @@ _RULES: Mapping[str, Rule] = {
         covers=(Cover(("state",), frozenset({"WAITING", "SENDING", "DEAD"})),),
         # A card shows the present: of fifty accounts' edits that become visible in one moment the
         # sender would deliver the last alone, and mark the others as needless.
-        newest=Newest(("chat_id", "key"), {"state": "WAITING", "delivery": Delivery.EDIT.value}),
+        newest=Newest(
+            # An AMEND stands for no EDIT: that comes as a message where there is none to edit.
+            ("chat_id", "key", "delivery"),
+            {
+                "state": frozenset({"WAITING"}),
+                "delivery": frozenset({Delivery.EDIT.value, Delivery.AMEND.value}),
+            },
+        ),
     ),
     "inbox": _ASIDE,
     "order_events": _BY_ID,

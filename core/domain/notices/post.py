@@ -110,6 +110,9 @@ class Delivery(StrEnum):
     """Delete the message of ``key`` and send anew, so that it is the newest."""
     REMOVE = "remove"
     """Delete the message of ``key``."""
+    AMEND = "amend"
+    """Edit the message of ``key`` in place, with what it shows by then; nothing where there is none
+    or it cannot be edited any more. It never comes as a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class Post:
     """A notice and its delivery; without more, a new message to every owner.
 
     Attributes:
-        key: Names the card for EDIT, REPLACE and REMOVE.
+        key: Names the card, for all but SEND.
         chat_id: One chat only; None for every owner.
     """
 

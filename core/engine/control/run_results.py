@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from core.domain.instrument import InstrumentId, Product
-from core.domain.ledger import ledger_key
-from core.domain.order import MANUAL, Order, Side
+from core.domain.ledger import Ledger, ledger_key
+from core.domain.order import MANUAL, Order, Purpose, Side
 from core.domain.panic import Panic, is_of_panic
 from core.domain.target import Target
 from core.domain.truth import Key, key_of
@@ -17,7 +17,7 @@ from core.engine.orders.results import charges_of_close, result_of_own
 from core.engine.runs.plan import target_of
 from core.ports.store import Document, StoreView
 
-__all__ = ["never_entered", "part_of", "result_of_run"]
+__all__ = ["never_entered", "no_longer_held", "part_of", "result_of_run"]
 
 
 async def never_entered(
@@ -92,6 +92,29 @@ def result_of_run(
         result, charges = result + booked, charges + (cost or Decimal(0))
     has_closed = bool(closing or own)
     return (result if has_closed else None), (charges if known and has_closed else None)
+
+
+def no_longer_held(orders: Sequence[Order], ledgers: Sequence[Ledger]) -> tuple[InstrumentId, ...]:
+    """Return what entries of a run opened and its strategy holds no more, closed by other orders.
+
+    Args:
+        orders: The run's orders on one account.
+        ledgers: What strategies hold there.
+    """
+    held = {one.key: one.quantity for one in ledgers}
+    opened: dict[str, int] = {}
+    names: dict[str, InstrumentId] = {}
+    # Entries first: an exit of a reversal has their side, and closes nothing of theirs.
+    for one in sorted(orders, key=lambda order: order.purpose.is_reducing):
+        what = one.request
+        key = ledger_key(one.strategy, one.broker_id, what.instrument, what.product)
+        units = what.side.sign * one.filled_quantity
+        if one.purpose is Purpose.ENTRY and units:
+            opened[key], names[key] = opened.get(key, 0) + units, what.instrument
+        elif one.purpose.is_reducing and opened.get(key, 0) * units < 0:
+            opened[key] += units
+    gone = [names[key] for key, units in opened.items() if units and held.get(key, 0) * units <= 0]
+    return tuple(dict.fromkeys(gone))
 
 
 def part_of(panic: Panic, orders: Sequence[Order]) -> PanicPart:

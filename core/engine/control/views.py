@@ -42,7 +42,7 @@ from core.engine.control.projections import (
     position_view,
     value_of,
 )
-from core.engine.control.run_results import never_entered, result_of_run
+from core.engine.control.run_results import never_entered, no_longer_held, result_of_run
 from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import goals_of
 from core.engine.orders.guards import lasting_gaps
@@ -390,15 +390,16 @@ class Views:
             brokers += [] if isinstance(account, str) else [account.broker]
             mine = orders.get(broker_id, [])
             shown = tuple(order_view(self._clock, account, one) for one in _in_order(mine))
-            note, warnings = (
-                row["notes"].get(broker_id, ""),
-                await self._warned(account, run_id, seen),
-            )
+            note, bare = row["notes"].get(broker_id, ""), await self._bare(account, run_id, seen)
+            warnings = tuple(f"{one.ledger.instrument}: {one.protection.warning}" for one in bare)
             result = await self._result(broker_id, mine)
             traded = {one.instrument for one in shown}
             late = await never_entered(self._store, broker_id, row, traded)
             quiet = broker_id in row.get("quiet", ())
-            lines.append(RunLine(broker_id, label, shown, note, warnings, *result, late, quiet))
+            keys = tuple(one.ledger.key for one in bare)
+            gone = no_longer_held(mine, await self._journal.ledgers(broker_id)) if mine else ()
+            what = (broker_id, label, shown, note, warnings, *result, late, quiet, keys, gone)
+            lines.append(RunLine(*what))
         tables = [self._instruments(one) for one in dict.fromkeys(brokers)]
         return RunView(
             run_id=run_id,
@@ -450,19 +451,14 @@ class Views:
         today = [one for day in days for one in await self._journal.of_day(broker_id, day)]
         return result_of_run(orders, today)
 
-    async def _warned(
-        self, account: Account | str, run_id: str, seen: Protected
-    ) -> tuple[str, ...]:
-        """Say what of a run is unprotected now."""
+    async def _bare(self, account: Account | str, run_id: str, seen: Protected) -> list[Standing]:
+        """Return what of a run is unprotected now, or watched here alone."""
         if isinstance(account, str):
-            return ()
+            return []
         if account.broker_id not in seen:
             seen[account.broker_id] = await self._standings(account)
-        return tuple(
-            f"{one.ledger.instrument}: {one.protection.warning}"
-            for one in seen[account.broker_id]
-            if one.goal is not None and one.goal.run_id == run_id and one.protection.warning
-        )
+        lines = ((one, one.bare_line) for one in seen[account.broker_id])
+        return [one for one, line in lines if line is not None and line.run_id == run_id]
 
     async def last_run(self, strategy: str) -> RunView | None:
         """Return a strategy's newest run."""

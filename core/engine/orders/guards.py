@@ -18,6 +18,7 @@ from core.domain.notices.protection import AlarmOver, ProtectedAgain, Unprotecte
 from core.domain.protection import Lack
 from core.engine.orders.alarm_watch import Alarms
 from core.engine.orders.alarms import CLOSED, HANDED_OVER, end_alarm, end_alarms
+from core.engine.orders.card_watch import amend_cards, put_cards_right
 from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import goals_of, mark_stuck
 from core.engine.orders.protections import Protections, Standing
@@ -63,6 +64,7 @@ async def close_alarms(view: StoreView, outbox: Outbox, broker_id: str, how: str
             position = f"{goal.instrument} {goal.product.value}"
             await outbox.post(view, stuck_removal(ExitThrough(broker_id, position), goal.key))
     await end_alarms(view, outbox, broker_id, how)
+    await amend_cards(view, outbox, broker_id)
 
 
 class Guards:
@@ -86,12 +88,14 @@ class Guards:
         """Look at an account's ledgers once, and tell what has changed.
 
         Returns:
-            Whether nothing is held and no alarm stands: until something is written, it stays so.
+            Whether nothing is held, no alarm stands and no card is wrong: until something is
+            written, it stays so.
         """
         standings = await self._protections.of_account(broker_id, needs_login=needs_login)
         is_quiet = await self._look(broker_id, standings)
         has_alarms = await self._alarms.check(broker_id, standings, is_parked=is_parked)
-        return is_quiet and not standings and not has_alarms
+        has_cards = await put_cards_right(self._store, self._outbox, broker_id, standings)
+        return is_quiet and not standings and not has_alarms and not has_cards
 
     async def _look(self, broker_id: str, standings: Sequence[Standing]) -> bool:
         """Look at what stands; return whether nothing was told that is not over."""

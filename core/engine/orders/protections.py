@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from core.domain.bare_lines import BareLine
 from core.domain.goal import Goal
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
@@ -31,6 +32,13 @@ class Standing:
     ledger: Ledger
     goal: Goal | None
     protection: Protection
+
+    @property
+    def bare_line(self) -> BareLine | None:
+        """What the card of its run says of it; None where a stop or an exit is at the broker."""
+        if self.goal is None or not self.protection.warning:
+            return None
+        return BareLine(self.goal.run_id, self.ledger.broker_id, self.ledger.key)
 
 
 class Protections:

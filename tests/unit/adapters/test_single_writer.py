@@ -92,6 +92,7 @@ async def test_edits_of_a_card_that_commit_together_are_one_row(held: Held) -> N
                 await view.insert("outbox", row(f"m{number}", None, delivery="send"))
                 await view.insert("outbox", row(f"r{number}", "run:a", delivery="replace"))
                 await view.insert("outbox", row(f"o{number}", "run:a", chat_id=2))
+                await view.insert("outbox", row(f"x{number}", "run:a", delivery="amend"))
 
         await held.writer.transaction(body, nonce=f"post {number}")
 
@@ -99,7 +100,7 @@ async def test_edits_of_a_card_that_commit_together_are_one_row(held: Held) -> N
     await asyncio.gather(*(post(number) for number in range(30)))
     kept = [one["_id"] for one in await held.base.find("outbox", {}, sort=[("seq", 1)])]
     anew = [f"{kind}{number}" for kind in "mr" for number in (0, 10, 20)]
-    assert kept == ["29", "before", "m0", "m10", "m20", "o20", *anew[3:]]
+    assert kept == ["29", "before", "m0", "m10", "m20", "o20", *anew[3:], "x20"]
     assert held.base.commands["commit"] <= 3
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -10,13 +10,16 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 
 from bot.notices.lookups import Lookups
 from bot.notices.notifier import Api, Result, TelegramNotifier
-from core.domain.notices.post import Delivery, Post
+from core.domain.notices.post import Delivery, Post, run_card
 from core.domain.notices.system import Text
-from core.ports.notifier import Blocked, Delivered
+from core.domain.views import RunView
+from core.errors import NotFound
+from core.ports.notifier import Blocked, Delivered, Dropped
 
 CHAT = 4711
 OLD = 10
 CARD = Post(Text("filled <10>"), Delivery.EDIT, "order:1", CHAT)
+RIGHT = Post(CARD.notice, Delivery.AMEND, CARD.key, CHAT)
 
 
 @dataclass
@@ -113,3 +116,48 @@ async def test_a_chat_that_blocked_the_bot_is_still_a_dead_letter():
     assert isinstance(await _deliver(_Api({"edit": [blocked], "send": [blocked]})), Blocked)
     gone = BadRequest("Chat not found")
     assert isinstance(await _deliver(_Api({"edit": [gone]})), Blocked)
+
+
+@pytest.mark.row("E1")
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        BadRequest("Message to edit not found"),
+        BadRequest("Message can't be edited"),
+        Forbidden("Forbidden: bot was blocked by the user"),
+    ],
+)
+async def test_what_puts_a_card_right_is_never_a_message(refusal: TelegramError):
+    """Its card has been told: where it cannot be edited, it stays as it is."""
+    api = _Api({"edit": [refusal]})
+    assert isinstance(await _deliver(api, RIGHT), Dropped)
+    assert api.calls == ["edit"] and api.shown == {OLD: "working"}
+    done = _Api()
+    assert await _deliver(done, RIGHT) == Delivered(OLD)
+    assert done.calls == ["edit"] and done.shown == {OLD: "filled &lt;10&gt;"}
+
+
+@dataclass
+class _NothingKept:
+    """A control that keeps no run any more."""
+
+    @property
+    def views(self) -> _NothingKept:
+        return self
+
+    async def run(self, run_id: str) -> RunView:
+        raise NotFound(f"I do not keep {run_id} any longer.")
+
+    @property
+    def control(self) -> _NothingKept:
+        return self
+
+
+@pytest.mark.row("E1")
+async def test_card_of_a_run_that_is_kept_no_longer_stays_as_it_is():
+    """It says more than that the run is not known."""
+    api = _Api()
+    notifier = TelegramNotifier(cast(Api, api), cast(Lookups, _NothingKept()))
+    post = replace(run_card("r"), delivery=Delivery.AMEND, chat_id=CHAT)
+    done = await notifier.deliver(CHAT, post, notice_id="N", message_id=OLD, is_repeat=False)
+    assert isinstance(done, Dropped) and api.calls == []

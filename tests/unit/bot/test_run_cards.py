@@ -158,6 +158,16 @@ def test_a_stop_that_was_sent_is_said_once():
 
 
 @pytest.mark.row("E1")
+@pytest.mark.row("R6")
+def test_what_other_orders_have_closed_is_said_to_be_gone():
+    """Where a warning stood, its end must not look like a stop that rests."""
+    (line,) = a_run(an_order(MAIN)).lines
+    text = text_of(replace(a_run(), lines=(replace(line, gone=(SBIN,)),)))
+    assert text.endswith("\n   SBIN: no longer held")
+    assert "held" not in text_of(replace(a_run(), lines=(line,)))
+
+
+@pytest.mark.row("E1")
 def test_a_reversal_says_which_order_closes_and_which_opens():
     """Both sell the same instrument: alike on the card, they would read as one order too many."""
     done: dict[str, Any] = {"side": Side.SELL, "state": OrderState.FILLED, "filled_quantity": 10}

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from core.domain.notices.post import Post, run_card
+from core.domain.notices.post import Delivery, Post, run_card
 from core.domain.notices.protection import ProtectedAgain, Unprotected
 from core.domain.notices.system import Started
-from core.engine.gathering import next_part
+from core.engine.gathering import needless, next_part
 from core.engine.outbox import Outbox
 from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Delivered, TryLater
@@ -101,3 +101,21 @@ def test_a_card_keeps_its_place_among_messages_unless_it_only_changes() -> None:
     assert next_part(mixed, ()) == messages[:1]
     again = [*messages, *(row(number, Post(Started(1)), attempts=1) for number in range(7, 9))]
     assert next_part(again, ()) == messages, "only a repeat says that it is one"
+
+
+def test_what_puts_a_card_right_stands_for_no_edit() -> None:
+    """It comes as no message, so an edit that may do so is delivered, before or behind it."""
+    edit, anew = run_card("r"), run_card("r", fresh=True)
+    right = Post(edit.notice, Delivery.AMEND, edit.key)
+
+    def rows(*posts: Post) -> list[dict[str, object]]:
+        return [row(number, post, key=post.key) for number, post in enumerate(posts)]
+
+    assert needless(rows(right, edit)) == {"0": "1"}
+    assert needless(rows(edit, right)) == {"1": "0"}
+    assert needless(rows(edit, right, edit)) == {"0": "2", "1": "2"}
+    assert needless(rows(anew, right)) == {"1": "0"}
+    assert needless(rows(right, right)) == {"0": "1"}
+    assert needless(rows(right, run_card("another"))) == {}
+    mixed = [row(1, right), *(row(number, Post(Started(1))) for number in range(2, 7))]
+    assert next_part(mixed, {"1"}) == mixed[1:], "and no message waits for it"

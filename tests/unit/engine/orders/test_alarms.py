@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from core.domain.account import DisablePolicy
+from core.domain.bare_lines import BareLine
 from core.domain.broker import BrokerStatus
 from core.domain.mode import TradingMode
 from core.domain.notices.accounts import (
@@ -18,7 +19,7 @@ from core.domain.notices.accounts import (
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import CancelRefused
 from core.domain.notices.positions import UnownedPosition
-from core.domain.notices.post import Delivery
+from core.domain.notices.post import Delivery, run_card
 from core.domain.notices.protection import (
     AlarmOver,
     ExitDenied,
@@ -26,8 +27,9 @@ from core.domain.notices.protection import (
     StopCancelled,
     Unprotected,
 )
-from core.domain.notices.stored import from_document
+from core.domain.notices.stored import from_document, to_document
 from core.domain.order import Side
+from core.engine.bare_cards import keep_bare
 from core.engine.cards import card_id
 from core.engine.orders.alarms import (
     CLOSED,
@@ -241,3 +243,16 @@ async def test_a_disconnected_account_leaves_no_alarm(desk: Desk) -> None:
     ((told, delivery, _),) = await over(desk)
     assert isinstance(told, AlarmOver) and told.how == "the account is disconnected"
     assert delivery == Delivery.EDIT.value
+
+
+async def test_a_disconnected_account_has_its_cards_put_right(desk: Desk) -> None:
+    """No turn of it will ever look again; the account's commit has the post of the edit."""
+    store = desk.engine.store
+    card, key = run_card("orb|run"), f"orb|{desk.broker_id}|NSE:SBIN|MIS"
+    row = {"chat_id": CHAT, "key": card.key, "delivery": card.delivery.value}
+    await keep_bare(
+        store, row | to_document(card.notice), [BareLine("orb|run", desk.broker_id, key)]
+    )
+    await desk.engine.control.registration.disconnect(desk.engine.command(), desk.broker_id)
+    (post,) = await store.find("outbox", {"delivery": Delivery.AMEND.value})
+    assert (post["key"], post["chat_id"]) == ("run:orb|run", CHAT)
