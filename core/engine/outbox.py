@@ -17,6 +17,7 @@ import itertools
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.runs import RunsTogether
@@ -37,20 +38,25 @@ from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView, parts
 
 __all__ = [
-    "SHOWN_BY",
     "Outbox",
+    "claim",
     "dead_letters",
     "drop_waiting",
     "forget_notices",
     "is_on_its_way",
+    "mark_shown",
+    "settle",
     "shows_card",
+    "take_back",
     "undelivered_notices",
+    "waiting_beside",
     "waiting_notices",
+    "waiting_of",
 ]
 
 _OUTBOX = "outbox"
 _COMMITS_WITHIN_S = 5.0
-SHOWN_BY = "shown by "
+_BY_OTHER = "shown by "
 """Begins the reason of a row that another one shows; its id follows."""
 _REPEATED = 10
 _REPEATED_CARDS = 20
@@ -92,6 +98,44 @@ async def is_on_its_way(view: StoreView, chat_id: int, key: str) -> bool:
         if any(row["key"] == key for row in rows):
             return True
     return False
+
+
+async def take_back(view: StoreView) -> None:
+    """Return rows that a crash left SENDING to the queue, marked as possible repeats."""
+    back = Change(set={"state": "WAITING"}, inc={"attempts": 1})
+    await view.update(_OUTBOX, {"state": "SENDING"}, back, many=True)
+
+
+async def waiting_of(view: StoreView, chat_id: int, limit: int) -> list[Document]:
+    """Return what waits for a chat, in its order."""
+    where = {"chat_id": chat_id, "state": "WAITING"}
+    return await view.find(_OUTBOX, where, sort=[("seq", 1)], limit=limit)
+
+
+async def waiting_beside(view: StoreView, left_out: Sequence[int], limit: int) -> list[Document]:
+    """Return what waits for other chats than these, in its order."""
+    where: dict[str, Any] = {"state": "WAITING"}
+    if left_out:
+        where["chat_id"] = {"$nin": list(left_out)}
+    return await view.find(_OUTBOX, where, sort=[("seq", 1)], limit=limit)
+
+
+async def mark_shown(view: StoreView, ids: Sequence[str], by: str) -> None:
+    """Mark rows that wait as shown by another one, whose id is ``by``."""
+    done = Change(set={"state": "SENT", "reason": f"{_BY_OTHER}{by}"})
+    where = {"_id": {"$in": list(ids)}, "state": "WAITING"}
+    await view.update(_OUTBOX, where, done, many=True)
+
+
+async def claim(view: StoreView, row: Document) -> bool:
+    """Claim a row that waits for its delivery; False where it waits no more."""
+    where = {"_id": row["_id"], "state": "WAITING"}
+    return await view.update(_OUTBOX, where, Change(set={"state": "SENDING"})) == 1
+
+
+async def settle(view: StoreView, row: Document, change: Change) -> None:
+    """Write what became of a row."""
+    await view.update(_OUTBOX, {"_id": row["_id"]}, change)
 
 
 async def forget_notices(view: StoreView, since: datetime, until: datetime) -> int:
@@ -221,7 +265,7 @@ class Outbox:
                 post = Post(RunsTogether(tuple(run_ids)), Delivery.EDIT, key, chat_id)
                 card = {**self._row(chat_id, post), "seq": f"{rows[0]['seq']}.0"}
                 await view.insert(_OUTBOX, card)
-                shown = Change(set={"state": "SENT", "reason": f"{SHOWN_BY}{card['_id']}"})
+                shown = Change(set={"state": "SENT", "reason": f"{_BY_OTHER}{card['_id']}"})
                 await view.update(_OUTBOX, where, shown, many=True)
 
         await store.transaction(body, nonce=f"together:{secrets.token_hex(12)}")

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from datetime import datetime, timedelta
-from typing import Any
 
 from core.domain.bare_lines import BareLine
 from core.domain.notices.post import Post
@@ -32,7 +31,15 @@ from core.engine.gathering import (
     settles_in,
     weight,
 )
-from core.engine.outbox import SHOWN_BY, Outbox
+from core.engine.outbox import (
+    Outbox,
+    claim,
+    mark_shown,
+    settle,
+    take_back,
+    waiting_beside,
+    waiting_of,
+)
 from core.errors import StoreUnavailable, TransactionConflict, UnreadableNotice
 from core.ports.clock import Clock
 from core.ports.notifier import (
@@ -49,7 +56,6 @@ from core.ports.store import Change, Document, Store
 __all__ = ["OutboxSender"]
 
 _log = logging.getLogger(__name__)
-_OUTBOX = "outbox"
 _POLL_S = 1.0
 _STORE_PAUSE_S = 2.0
 _BATCH = 100
@@ -95,12 +101,7 @@ class OutboxSender:
 
     async def _recover(self) -> None:
         """Return rows that a crash left SENDING to the queue, marked as possible repeats."""
-        await self._store.update(
-            _OUTBOX,
-            {"state": "SENDING"},
-            Change(set={"state": "WAITING"}, inc={"attempts": 1}),
-            many=True,
-        )
+        await take_back(self._store)
 
     async def _sleep(self) -> None:
         self._outbox.wake.clear()
@@ -122,19 +123,15 @@ class OutboxSender:
         while True:
             # Chats that wait out a flood limit are left out, so that they do not fill the batch.
             left_out = [*self._not_before, *self._busy, *found]
-            where: dict[str, Any] = {"state": "WAITING"}
-            if left_out:
-                where["chat_id"] = {"$nin": left_out}
-            rows = await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH)
+            rows = await waiting_beside(self._store, left_out, _BATCH)
             found += dict.fromkeys(row["chat_id"] for row in rows)
             if len(rows) < _BATCH:
                 return found
 
     async def _drain(self, chat_id: int) -> None:
         """Deliver to a chat until nothing waits for it, or it has to wait."""
-        where = {"chat_id": chat_id, "state": "WAITING"}
         try:
-            while rows := await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH):
+            while rows := await waiting_of(self._store, chat_id, _BATCH):
                 rows = await self._needed(rows)
                 waits = {row["_id"]: settles_in(row, self._clock.now()) for row in rows}
                 if (wait := min(waits.values())) > 0:
@@ -175,10 +172,8 @@ class OutboxSender:
         """Mark edits as sent by others that show the same, and return the rest."""
         found = needless(rows)
         for by in set(found.values()):
-            done = Change(set={"state": "SENT", "reason": f"{SHOWN_BY}{by}"})
             ids = [one for one, shown_by in found.items() if shown_by == by]
-            where = {"_id": {"$in": ids}, "state": "WAITING"}
-            await self._store.update(_OUTBOX, where, done, many=True)
+            await mark_shown(self._store, ids, by)
         return [row for row in rows if row["_id"] not in found]
 
     async def _deliver_all(self, rows: list[Document]) -> bool:
@@ -213,8 +208,7 @@ class OutboxSender:
         return next_part(rows, {row["_id"] for row in rows if await is_quiet(self._store, row)})
 
     async def _claim(self, row: Document) -> bool:
-        where = {"_id": row["_id"], "state": "WAITING"}
-        return await self._store.update(_OUTBOX, where, Change(set={"state": "SENDING"})) == 1
+        return await claim(self._store, row)
 
     async def _attempt_all(self, rows: list[Document]) -> list[_Outcome]:
         """Deliver rows that are claimed, several in one message."""
@@ -282,7 +276,7 @@ class OutboxSender:
             # Before it counts as delivered: after a crash in between it is shown once more.
             await keep_bare(self._store, row, bare)
         done = Change(set={"state": "SENT", "sent_at": now})
-        writes: list[Awaitable[object]] = [self._store.update(_OUTBOX, {"_id": row["_id"]}, done)]
+        writes: list[Awaitable[object]] = [settle(self._store, row, done)]
         if row["key"] is not None:
             writes.append(show_card(self._store, row["chat_id"], row["key"], message_id, now))
         await ended(*writes)
@@ -291,7 +285,7 @@ class OutboxSender:
         """Leave a card as it is."""
         await forget_bare(self._store, row["chat_id"], row["key"])
         done = Change(set={"state": "SENT", "sent_at": self._clock.now(), "reason": reason})
-        await self._store.update(_OUTBOX, {"_id": row["_id"]}, done)
+        await settle(self._store, row, done)
 
     async def _later(self, row: Document, outcome: TryLater) -> None:
         pause = timedelta(seconds=outcome.retry_after_s)
@@ -301,12 +295,12 @@ class OutboxSender:
             set={"state": "WAITING", "reason": outcome.reason},
             inc={"attempts": int(outcome.may_have_arrived)},
         )
-        await self._store.update(_OUTBOX, {"_id": row["_id"]}, back)
+        await settle(self._store, row, back)
 
     async def _mark_dead(self, row: Document, reason: str, *, is_refused: bool) -> None:
         _log.error("outbox: %s of kind %s is undeliverable: %s", row["_id"], row["kind"], reason)
         dead = Change(set={"state": "DEAD", "reason": reason, "is_refused": is_refused})
-        await self._store.update(_OUTBOX, {"_id": row["_id"]}, dead)
+        await settle(self._store, row, dead)
 
 
 def _is_change(row: Document) -> bool:
