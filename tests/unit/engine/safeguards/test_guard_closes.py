@@ -15,18 +15,21 @@ from core.domain.goal import Goal
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import ledger_key
 from core.domain.notices.result_guards import GuardFired
-from core.domain.order import MANUAL
+from core.domain.order import EXTERNAL, MANUAL, OrderState, Purpose
 from core.domain.result_guard import Breach, Guard, GuardDay, GuardScope, Reached, step
 from core.domain.sessions import trading_day
 from core.domain.truth import Key, Net
+from core.engine.orders.documents import order_row
+from core.engine.orders.gate import change_gate
 from core.engine.orders.goals import UserClose, goal_at, put_goal
 from core.engine.orders.net_positions import NetPositions
-from core.engine.orders.shut import reason_of
+from core.engine.orders.shut import reason_of, unsure_since
 from core.engine.safeguards.guard_firing import Firing, GuardFiring
 from core.engine.safeguards.guard_store import guard_at
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import Desk, a_desk
 from tests.fakes.guarded import account_scope, set_guard, strategy_scope
+from tests.fakes.orders import order_in
 
 pytestmark = pytest.mark.row("R5")
 MIS: Key = (SBIN, Product.MIS)
@@ -143,6 +146,15 @@ async def test_it_closes_what_no_strategy_owns_and_no_more(
     assert scene.woken == [scene.desk.broker_id]
 
 
+async def test_each_position_is_closed_by_a_run_of_its_own(scene: Scene) -> None:
+    """Two of one product: the exits of each are told, counted and followed by their own run."""
+    other = (InstrumentId("NSE", "TCS"), Product.MIS)
+    assert await scene.fire(account_scope(scene.desk), {MIS: Net(5, 5), other: Net(3, 3)})
+    goals = [await scene.goal(MIS), await scene.goal(other)]
+    assert len({goal.run_id for goal in goals if goal is not None}) == 2
+    assert (await scene.notice()).closing == 2
+
+
 async def test_delivery_and_what_is_never_traded_here_stay(scene: Scene) -> None:
     """Delivery is no part of it; what has to be closed elsewhere is named."""
     cnc = (SBIN, Product.CNC)
@@ -158,28 +170,39 @@ async def test_a_guard_of_a_strategy_closes_nothing_that_nobody_owns(scene: Scen
 
 
 @pytest.mark.parametrize(
-    ("outside", "is_left"),
-    [(5, True), (3, True), (6, False), (-5, False)],
+    ("closing", "outside", "is_left"),
+    [
+        (5, 5, True),
+        (5, 3, True),
+        (1, 1, True),
+        (-1, -1, True),
+        (5, 6, False),
+        (5, -5, False),
+        (5, -3, False),
+    ],
 )
 async def test_a_close_of_the_users_that_covers_it_is_left_alone(
-    scene: Scene, outside: int, *, is_left: bool
+    scene: Scene, closing: int, outside: int, *, is_left: bool
 ) -> None:
-    """Five are being closed: a second exit of the same units would turn the position over."""
-    await scene.user_closes(5)
+    """What is being closed gets no second exit: it would turn the position over."""
+    await scene.user_closes(closing)
     assert await scene.fire(account_scope(scene.desk), {MIS: Net(outside, outside)})
     goal = await scene.goal()
     assert goal is not None
     assert (goal.run_id == "manual|1") is is_left
-    assert goal.to_close == (5 if is_left else outside)
+    assert goal.to_close == (closing if is_left else outside)
 
 
-@pytest.mark.parametrize(("closed", "passes"), [(None, False), (5, True), (0, False)])
+@pytest.mark.parametrize(
+    ("closing", "despite_pause", "passes"),
+    [(None, False, False), (5, True, True), (5, False, False), (0, True, False)],
+)
 async def test_what_passes_a_pause_is_what_the_user_let_pass(
-    scene: Scene, closed: int | None, *, passes: bool
+    scene: Scene, closing: int | None, *, despite_pause: bool, passes: bool
 ) -> None:
     """A close that the user sent into a pause still does; a guard by itself waits for its end."""
-    if closed is not None:
-        await scene.user_closes(closed, despite_pause=True)
+    if closing is not None:
+        await scene.user_closes(closing, despite_pause=despite_pause)
     assert await scene.fire(account_scope(scene.desk), {MIS: Net(8, 8)})
     goal = await scene.goal()
     assert goal is not None
@@ -218,3 +241,60 @@ async def test_a_guard_that_has_fired_fires_no_second_time(scene: Scene) -> None
     assert not await scene.fire(scope, {MIS: Net(5, 5)})
     assert await scene.goal() is None
     await scene.notice()
+
+
+@pytest.mark.parametrize(
+    ("enabled", "drain", "by_user"),
+    [(True, False, False), (True, True, False), (False, True, False), (False, False, True)],
+)
+async def test_a_ledger_is_closed_in_the_users_name_only_where_nothing_else_is_sent(
+    scene: Scene, *, enabled: bool, drain: bool, by_user: bool
+) -> None:
+    """On a disabled account that keeps what it holds; a pause holds it back there too."""
+    desk = scene.desk
+    await desk.holds(10)
+    await change_gate(
+        desk.engine.store,
+        desk.broker_id,
+        at=desk.clock.now(),
+        by="1",
+        enabled=enabled,
+        drain=drain,
+    )
+    assert await scene.fire(account_scope(desk), {MIS: Net(10, 10, 10)})
+    goal = await desk.goal()
+    assert (goal.quantity, goal.by_user, goal.despite_pause) == (0, by_user, False)
+    assert (await scene.notice()).closing == 1
+
+
+async def test_what_is_wanted_and_not_held_is_no_position_that_is_closed(scene: Scene) -> None:
+    """An entry that has not filled gets its flat goal; the notice counts what is held."""
+    await scene.desk.wants(10)
+    assert await scene.fire(account_scope(scene.desk), {})
+    assert ((await scene.desk.goal()).quantity, (await scene.notice()).closing) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "state", "is_unsure"),
+    [
+        (MANUAL, OrderState.UNRESOLVED, True),
+        (MANUAL, OrderState.SUBMITTED, True),
+        (MANUAL, OrderState.FILLED, False),
+        ("orb", OrderState.UNRESOLVED, False),
+        (EXTERNAL, OrderState.ACCEPTED, False),
+    ],
+)
+@pytest.mark.parametrize("is_of_strategy", [True, False])
+async def test_where_an_order_of_the_users_may_have_filled_is_looked_at_later(
+    scene: Scene, strategy: str, state: OrderState, *, is_unsure: bool, is_of_strategy: bool
+) -> None:
+    """Only there: what is traded elsewhere after the firing is the user's own again."""
+    desk = scene.desk
+    given = {"strategy": strategy, "day": scene.day, "broker_id": desk.broker_id}
+    order = order_in(state, **given, instrument=SBIN, purpose=Purpose.EXIT)
+    await desk.engine.store.insert("orders", order_row(order))
+    scope = strategy_scope(desk) if is_of_strategy else account_scope(desk)
+    assert await scene.fire(scope, {})
+    found = await unsure_since(desk.engine.store, scope, scene.day, desk.broker_id)
+    assert (found is not None) is (is_unsure and not is_of_strategy)
+    assert found is None or list(found[0]) == [MIS]
