@@ -212,7 +212,8 @@ def _account(
     if line.note:
         lines.append(f"{INDENT}{esc(line.note)}")
     lines += _warnings(line)
-    if not line.orders and not line.note:
+    is_going = any(one.endswith(ON_ITS_WAY) for one in line.warnings)
+    if not line.orders and not line.note and not is_going:
         lines += _nothing(line.late, is_signal=is_signal, is_closing=is_closing)
     return lines
 

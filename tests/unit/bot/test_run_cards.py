@@ -134,6 +134,15 @@ def test_a_normal_step_has_no_warning_sign():
 
 
 @pytest.mark.row("E1")
+def test_an_exit_on_its_way_is_not_told_to_be_no_order():
+    """Before its order is there, one line says what comes, and no other that there is none."""
+    line = RunLine("a", MAIN.label, (), "", warnings=(f"NSE:SBIN: its exit {ON_ITS_WAY}",))
+    run = replace(a_run(), note="close", is_closing=True, lines=(line,))
+    assert "on its way" in text_of(run) and "no order yet" not in text_of(run)
+    assert "no order yet" in text_of(replace(run, lines=(replace(line, warnings=()),)))
+
+
+@pytest.mark.row("E1")
 def test_a_stop_that_was_sent_is_said_once():
     """Its own line says it: no second one says that it is on its way."""
     stop = an_order(
