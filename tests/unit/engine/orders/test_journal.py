@@ -126,7 +126,6 @@ async def test_impossible_step_changes_nothing(engine: MemoryEngine, journal: Jo
     assert await journal.ledgers(ACCOUNT) == []
 
 
-@pytest.mark.invariant("I3")
 @pytest.mark.matrix("D01")
 async def test_step_without_a_store_is_no_step(engine: MemoryEngine, journal: Journal) -> None:
     """The caller learns that nothing was recorded."""
