@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -193,6 +193,33 @@ def test_user_is_left_to_the_first_login_unless_the_token_names_one(
     assert read({"tokens": [document]}).user_id is None
 
 
+def test_token_is_believed_before_the_time_beside_it() -> None:
+    """Programs write the time of a document's last change there, whatever it was."""
+    token = jwt(iat=int(MORNING.timestamp()), sub="access_token")
+    beside = MORNING - timedelta(days=1)
+    found = read({"tokens": [{**PLAIN, "access_token": token, "created_at": beside}]})
+    assert found.login_at == MORNING
+
+
+def test_the_brokers_own_secret_counts_before_the_programs() -> None:
+    """A Flask program has a SECRET_KEY of its own, of the same form perhaps."""
+    both = {**PLAIN, "secret_key": "CANARYOFFLASK", "fyers_secret_id": SECRET}
+    assert read({"config": [both]}).api_secret == SECRET
+
+
+def test_a_token_loses_the_prefix_of_its_own_app_alone() -> None:
+    """The SDK wants app and token apart; with another word before it the token is kept whole."""
+    for prefix, kept in ((KEY, TOKEN), (KEY.lower(), TOKEN), ("bearer", f"bearer:{TOKEN}")):
+        document = {**PLAIN, "access_token": f"{prefix}:{TOKEN}"}
+        assert read({"tokens": [document]}).access_token == kept
+
+
+def test_a_field_that_was_named_wrongly_is_not_guessed() -> None:
+    """Another field of a likely name may hold another app's secret."""
+    with pytest.raises(UserError, match="the Secret ID is missing"):
+        read({"tokens": [PLAIN]}, fields={"secret": "sekret"})
+
+
 def test_what_is_left_behind_is_named() -> None:
     """The refresh token is of no use any more."""
     documents: Documents = {"tokens": [{**PLAIN, "refresh_token": "canary", "pin": "canary"}]}
@@ -241,6 +268,21 @@ BROKEN: Mapping[str, tuple[Documents, str]] = {
     "sealed token": (
         {"tokens": [{**PLAIN, "access_token": "gAAAAABcanary-sealed-text-00000"}]},
         "access_token: found an encrypted text",
+    ),
+    "token with a space": (
+        {"tokens": [{**PLAIN, "access_token": "canary-token of-two-words"}]},
+        "access_token: found 25 characters; expected an access token without spaces",
+    ),
+    "sealed secret": (
+        {"tokens": [{**PLAIN, "secret_key": "gAAAAABcanaryasealedtext"}]},
+        "secret_key: found an encrypted text",
+    ),
+    "two secrets beside it": (
+        {
+            "tokens": [without("secret_key")],
+            "apps": [{"_id": 1, "secret_key": SECRET}, {"_id": 2, "secret_key": "CANARYSECRET2"}],
+        },
+        "the Secret ID is missing",
     ),
     "refresh token": (
         {"tokens": [{**PLAIN, "access_token": jwt(sub="refresh_token")}]},
