@@ -71,6 +71,20 @@ async def test_what_cannot_be_traded_is_refused_when_it_is_typed(text: str, said
     await choose(bench, "NSE:TATAMOTORS")
 
 
+@pytest.mark.row("D6")
+async def test_what_is_chosen_already_is_not_looked_up_again() -> None:
+    """One that is gone over night may stay while others are added; a new name is looked up."""
+    bench = await opened(SBIN, TATA)
+    change = Change(set={"parameters": {"instruments": "NSE:SBIN,NSE:GONE"}, "enabled": False})
+    await bench.engine.store.update("strategies", {"_id": bench.strategy.name}, change, upsert=True)
+    await choose(bench, "NSE:SBIN,NSE:GONE,NSE:TATAMOTORS")
+    with pytest.raises(UserError, match="NSE:NOSUCH is not in the instruments"):
+        await choose(bench, "NSE:GONE,NSE:NOSUCH")
+    await choose(bench, "NSE:SBIN")
+    with pytest.raises(UserError, match="NSE:GONE is not in the instruments"):
+        await choose(bench, "NSE:SBIN,NSE:GONE")
+
+
 @pytest.mark.row("D10")
 async def test_a_chosen_instrument_that_is_gone_is_told_in_the_morning_once() -> None:
     """Renamed over night: one notice with its name, after today's list is there; SBIN is not named."""
