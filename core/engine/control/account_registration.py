@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, MutableMapping
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 
 from core.domain.account import Account, AccountDraft
@@ -120,10 +120,12 @@ class AccountRegistration:
         if account.broker.is_paper:
             raise UserError(f"{account.label} is a paper account: it has no key and no secret.")
         await self.check_key(api_key, account.broker.name, besides=broker_id)
-        client, unheard = await self._parting(broker_id)
         worker = self._pool.get(broker_id)
         # Under the lock no order is on its way with the client that ends here.
-        async with worker.lock if worker is not None else nullcontext():
+        async with (
+            self._parting(broker_id) as (client, unheard),
+            worker.lock if worker is not None else nullcontext(),
+        ):
             account = await self._accounts.replace_credentials(
                 broker_id,
                 api_key,
@@ -140,7 +142,6 @@ class AccountRegistration:
 
     async def disconnect(self, command: Command, broker_id: str) -> Account:
         """Log out, wipe the secrets, keep the history; what is held is the person's (A8)."""
-        client, unheard = await self._parting(broker_id)
 
         async def also(view: StoreView) -> None:
             await self._journal.end_cards(view, broker_id)
@@ -150,37 +151,46 @@ class AccountRegistration:
             if is_paper(broker_id):
                 await self._paper.close(view, broker_id)
 
-        account = await self._accounts.wipe(broker_id, nonce=f"disconnect:{command.id}", also=also)
-        if unheard := unheard or await _logged_out(client):
-            # The token is wiped here and dies at 06:00 there; say so instead of failing.
-            self._troubles[f"logout {broker_id}"] = (
-                f"{account.label} was disconnected, but the broker did not confirm the logout: "
-                f"{unheard}"
+        async with self._parting(broker_id) as (client, unheard):
+            account = await self._accounts.wipe(
+                broker_id, nonce=f"disconnect:{command.id}", also=also
             )
+            if unheard := unheard or await _logged_out(client):
+                # The token is wiped here and dies at 06:00 there; say so instead of failing.
+                self._troubles[f"logout {broker_id}"] = (
+                    f"{account.label} was disconnected, but the broker did not confirm the "
+                    f"logout: {unheard}"
+                )
         await self._connections.drop(broker_id)
         self._pool.wake(broker_id)
         await self._tokens.show_warning()
         return account
 
-    async def _parting(self, broker_id: str) -> tuple[BrokerClient | None, str]:
-        """Return what logs an account out, made while its secrets are there, or why nothing can.
+    @asynccontextmanager
+    async def _parting(self, broker_id: str) -> AsyncIterator[tuple[BrokerClient | None, str]]:
+        """Give what logs an account out, made while its secrets are there, or why nothing can.
 
-        An account whose secrets cannot be opened has to be left or mended all the same.
+        An account whose secrets cannot be opened has to be left or mended all the same. The client
+        is closed at the end, whatever fails before the logout.
         """
+        client, unheard = None, ""
         try:
-            return await self._connections.parting(broker_id), ""
+            client = await self._connections.parting(broker_id)
         except (BrokerReadError, VaultError) as error:
-            return None, str(error)
+            unheard = str(error)
+        try:
+            yield client, unheard
+        finally:
+            if client is not None:
+                await client.aclose()
 
 
 async def _logged_out(client: BrokerClient | None) -> str:
-    """Log out, and close the client; return why the broker did not confirm it, or ''."""
+    """Log out; return why the broker did not confirm it, or ''."""
     if client is None:
         return ""
     try:
         await client.logout()
     except BrokerReadError as error:
         return str(error)
-    finally:
-        await client.aclose()
     return ""

@@ -12,7 +12,14 @@ from bot.views.accounts import disconnect_question
 from core.adapters.fyers import FYERS
 from core.domain.broker import BrokerStatus
 from core.domain.order import Purpose
-from core.errors import BrokerReadError, LoginFault, LoginRefused, NotFound, ReadFault
+from core.errors import (
+    BrokerReadError,
+    LoginFault,
+    LoginRefused,
+    NotFound,
+    ReadFault,
+    StoreUnavailable,
+)
 from tests.fakes.desk import Desk, a_desk
 from tests.fakes.memory_engine import MemoryEngine, market_clock
 from tests.fakes.run_bench import TEN
@@ -71,6 +78,34 @@ async def test_a_logout_that_the_broker_did_not_confirm_is_told() -> None:
     assert await desk.engine.control.accounts.all() == ()
     health = await desk.engine.control.health.read()
     assert any("did not confirm the logout" in one for one in health.troubles)
+
+
+@pytest.mark.parametrize("act", ["wipe", "replace_credentials"])
+async def test_its_client_is_closed_when_the_store_refuses(
+    monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """Nothing was changed, nobody was logged out, and no connection is left open."""
+    desk = await a_desk()
+    closed: list[str] = []
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise StoreUnavailable("away")
+
+    async def close() -> None:
+        closed.append(desk.broker_id)
+
+    monkeypatch.setattr(desk.engine.wiring.accounts, act, refuse)
+    monkeypatch.setattr(desk.at, "aclose", close)
+    registration, command = desk.engine.control.registration, desk.engine.command()
+    done = (
+        registration.disconnect(command, desk.broker_id)
+        if act == "wipe"
+        else registration.renew_credentials(command, desk.broker_id, "newkey0123456789", "x")
+    )
+    with pytest.raises(StoreUnavailable):
+        await done
+    assert closed == [desk.broker_id]
+    assert not desk.at.is_logged_out
 
 
 async def test_its_history_stays_and_nothing_of_it_is_looked_after() -> None:
