@@ -1,4 +1,8 @@
-"""The texts of the pages of failed logins: what happened and what to do (product.md B3)."""
+"""The texts of the pages of failed logins: what happened and what to do (product.md B3).
+
+Whoever was given a link by the account's user has no chat: what only the chat can mend is
+said to them as what to tell that user. Where it is not known who reads, the words fit both.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,12 @@ STATUS: Final = {
     LoginFault.NOT_SAVED: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _AGAIN: Final = "Log in again; each login has ten minutes."
-_FROM_CHAT: Final = "Go back to Telegram and tap the login button."
+_FROM_THE_START: Final = (
+    "Begin again: open the link that you were sent, or tap the login button in Telegram."
+)
+_TELL: Final = "Tell the person who sent you the link what this page says."
+_GOES_ON: Final = "If it goes on, look at /health in Telegram."
+_GOES_ON_FOR_GUEST: Final = "If it goes on, tell the person who sent you the link."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +50,14 @@ class Scene:
         account: Its label, or empty when the login was not started here.
         user_id: The user expected, or None before the first login.
         who: Who logged in instead, a clause, or empty.
+        is_guest: It began at a link that was given away: whoever reads has no chat.
     """
 
     broker: BrokerProfile
     account: str = ""
     user_id: str | None = None
     who: str = ""
+    is_guest: bool = False
 
     @property
     def name(self) -> str:
@@ -59,6 +70,8 @@ def text_of(fault: LoginFault, scene: Scene) -> FaultText:
     title, happened, steps = _WORDS[fault]
     if fault is LoginFault.OTHER_USER:
         steps = _other_user_steps(scene)
+    elif scene.is_guest:
+        steps = _GUEST_STEPS.get(fault, steps)
     names = {
         "account": scene.name,
         "broker": scene.broker.label,
@@ -76,7 +89,10 @@ def ended_text() -> FaultText:
     return FaultText(
         "This login link has ended",
         "A link lives until its account is connected; that may have happened already.",
-        ["Go back to Telegram: it shows whether the account still needs a login."],
+        [
+            "If somebody sent you the link, ask them for a new one.",
+            "Otherwise look in Telegram: it shows whether the account still needs a login.",
+        ],
     )
 
 
@@ -87,7 +103,7 @@ def trouble_text() -> FaultText:
         "It has trouble with its own store, so no login was started.",
         [
             "Wait a minute, then load this page again.",
-            "If it goes on, look at /health in Telegram.",
+            "If it goes on, tell the person who sent you the link, or look at /health in Telegram.",
         ],
     )
 
@@ -122,12 +138,12 @@ _WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
     LoginFault.NONCE_UNKNOWN: (
         "This login was not started here",
         "Saarthi does not know this login, so nothing was changed.",
-        (_FROM_CHAT,),
+        (_FROM_THE_START,),
     ),
     LoginFault.ACCOUNT_UNKNOWN: (
         "The account is not connected any more",
         "It was disconnected while you logged in. Nothing was changed.",
-        ("Go back to Telegram; with /add it can be added again.",),
+        ("Nothing is left to do here. In Telegram, /add connects the account again.",),
     ),
     LoginFault.CODE_USED: (
         "{broker} did not take the code",
@@ -195,11 +211,22 @@ _WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
     LoginFault.MALFORMED: (
         "Something is missing in the answer",
         "What {broker} sent back is not a complete login. Nothing was changed.",
-        (_FROM_CHAT,),
+        (_FROM_THE_START,),
     ),
     LoginFault.NOT_SAVED: (
         "The login could not be saved",
         "Saarthi cannot keep the login of {account} at this moment, so it does not count.",
-        ("Wait a minute, then log in again.", "If it goes on, look at /health in Telegram."),
+        ("Wait a minute, then log in again.", _GOES_ON),
     ),
 }
+_GUEST_STEPS: Final[dict[LoginFault, Sequence[str]]] = {
+    LoginFault.NONCE_USED: (
+        "Open the link that you were sent: it says whether anything is left to do.",
+    ),
+    LoginFault.WRONG_SECRET: (_TELL, "Log in again when they have mended it."),
+    LoginFault.KEY_UNKNOWN: (_TELL, "Log in again when they have mended it."),
+    LoginFault.SECRET_UNREADABLE: (_TELL, "Log in again when they have mended it."),
+    LoginFault.NOT_ADMITTED: (_TELL, "Log in again when they have mended it."),
+    LoginFault.NOT_SAVED: ("Wait a minute, then log in again.", _GOES_ON_FOR_GUEST),
+}
+"""What is left to those without a chat; of the other faults nothing is said of it."""

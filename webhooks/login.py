@@ -39,8 +39,8 @@ class LoginService(Protocol):
         """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
         ...
 
-    async def needs_nothing(self, link: str) -> bool:
-        """Return whether a link that was given away finds its account logged in."""
+    async def is_given(self, link: str) -> bool:
+        """Return whether a link was given to an account's holder, who has no chat."""
         ...
 
     async def start(self, link: str) -> str:
@@ -82,7 +82,7 @@ class LoginPages:
         link = _link(request)
         try:
             account = await self._logins.linked_account(link)
-            if await self._logins.needs_nothing(link):
+            if not account.needs_login and await self._logins.is_given(link):
                 return _html(connected_page(account, by=ConnectedBy.BEFORE, chat_url=None))
             return _html(login_page(account))
         except LoginRefused:
@@ -99,7 +99,8 @@ class LoginPages:
             if refused.fault is LoginFault.ACCOUNT_UNKNOWN:
                 return _ended()
             account = await self._logins.linked_account(link)
-            return self._refusal(refused.fault, _scene(account), link)
+            is_guest = await self._logins.is_given(link)
+            return self._refusal(refused.fault, _scene(account, is_guest=is_guest), link)
         except (StoreError, VaultError) as error:
             return _trouble(error)
         return web.Response(status=303, headers={"Location": address})
@@ -142,7 +143,8 @@ class LoginPages:
             )
         # Who logged in is known from the broker's profile; all else comes from whoever opened this.
         who = refused.detail if refused.fault is LoginFault.OTHER_USER else ""
-        return self._refusal(refused.fault, _scene(origin.account, who), origin.link)
+        scene = _scene(origin.account, who, is_guest=origin.is_shared)
+        return self._refusal(refused.fault, scene, origin.link)
 
     async def _origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:
         try:
@@ -182,8 +184,8 @@ def _plain(request: web.Request) -> dict[str, str] | None:
     return plain
 
 
-def _scene(account: Account, who: str = "") -> Scene:
-    return Scene(account.broker, account.label, account.user_id, who)
+def _scene(account: Account, who: str = "", *, is_guest: bool) -> Scene:
+    return Scene(account.broker, account.label, account.user_id, who, is_guest)
 
 
 def _ended() -> web.Response:

@@ -77,11 +77,13 @@ class FakeLogins:
             raise self.trouble
         if link != LINK:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
-        return self.account
+        return (
+            replace(self.account, token_status=TokenStatus.VALID) if self.is_done else self.account
+        )
 
-    async def needs_nothing(self, link: str) -> bool:
+    async def is_given(self, link: str) -> bool:
         await self.linked_account(link)
-        return self.is_shared and self.is_done
+        return self.is_shared
 
     async def start(self, link: str) -> str:
         await self.linked_account(link)

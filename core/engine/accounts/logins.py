@@ -134,10 +134,9 @@ class Logins:
         """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
         return (await self._linked(link))[0]
 
-    async def needs_nothing(self, link: str) -> bool:
-        """Whether a link that was given away has nothing to do: its account is logged in."""
-        account, is_shared = await self._linked(link)
-        return is_shared and not account.needs_login
+    async def is_given(self, link: str) -> bool:
+        """Whether a link was given to the account's holder, who has no chat (row B11)."""
+        return (await self._linked(link))[1]
 
     async def _linked(self, link: str) -> tuple[Account, bool]:
         found = await account_of_link(self._store, link, self._clock.now())

@@ -231,6 +231,42 @@ async def test_holder_without_the_chat_is_not_sent_to_it() -> None:
     assert "<form" not in after.text
 
 
+@pytest.mark.row("B11")
+@pytest.mark.parametrize("fault", list(LoginFault))
+async def test_holder_is_told_only_what_a_holder_can_do(fault: LoginFault) -> None:
+    """No chat, no command, no way into it; and the page says what is left to do."""
+    async with running(
+        FakeLogins(fault=fault, is_shared=True), chat_url="https://t.me/example_bot"
+    ) as world:
+        answer = await world.http.get(CALLBACK, params=QUERY)
+    page = answer.text.partition("<main>")[2]
+    if fault not in {LoginFault.NONCE_UNKNOWN, LoginFault.MALFORMED, LoginFault.ACCOUNT_UNKNOWN}:
+        assert "Telegram" not in page  # of these three nobody can know who reads
+    assert "/brokers" not in page and "/health" not in page and "t.me" not in page
+    assert "What to do" in page
+
+
+@pytest.mark.row("B11")
+async def test_holder_is_told_before_the_broker_s_page_too() -> None:
+    """Only the user of the chat can send another key."""
+    async with running(FakeLogins(unknown_key=True, is_shared=True)) as world:
+        answer = await world.http.post(f"/login/{LINK}", follow_redirects=False)
+    assert "Tell the person who sent you the link what this page says." in answer.text
+    assert "Telegram" not in answer.text.partition("<main>")[2]
+
+
+@pytest.mark.row("B11")
+async def test_where_nobody_knows_who_reads_the_words_fit_both() -> None:
+    """A link that has ended, and a store that is away."""
+    async with running(FakeLogins()) as world:
+        ended = await world.http.get("/login/nobodyslink-0123456789abcdefghij")
+    assert "If somebody sent you the link, ask them for a new one." in ended.text
+    assert "Otherwise look in Telegram" in ended.text
+    async with running(FakeLogins(trouble=StoreUnavailable("away"))) as world:
+        away = await world.http.get(f"/login/{LINK}")
+    assert "tell the person who sent you the link, or look at /health" in away.text
+
+
 @pytest.mark.row("B3")
 async def test_unknown_key_is_said_before_the_broker_s_page() -> None:
     """The page names the console and leads back to the link; nobody is redirected."""

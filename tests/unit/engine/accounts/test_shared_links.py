@@ -57,15 +57,16 @@ async def test_link_survives_logins_and_says_when_nothing_is_to_be_done(
     own = str((await engine.control.logins.offer(account.broker_id)).page_url).rpartition("/")[2]
     link = await given(engine, account)
     assert link != own
-    assert not await engine.control.logins.needs_nothing(link)
+    assert not await engine.control.logins.is_given(own)
+    assert await engine.control.logins.is_given(link)
     query = await log_in_by(engine, link, "code-of-monday")
     origin = await engine.control.logins.origin(ZERODHA, query)
     assert origin is not None
     assert (origin.is_shared, origin.is_done, origin.link) == (True, True, link)
     assert await is_ended(engine, own)
-    assert await engine.control.logins.needs_nothing(link)
+    assert not (await engine.control.logins.linked_account(link)).needs_login
     await engine.wiring.tokens.mark_expired(account.broker_id, "it ended")
-    assert not await engine.control.logins.needs_nothing(link)
+    assert (await engine.control.logins.linked_account(link)).needs_login
     await log_in_by(engine, link, "code-of-tuesday")
     found = await engine.control.accounts.get(account.broker_id)
     assert not found.needs_login
