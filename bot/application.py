@@ -78,6 +78,13 @@ class Bot:
         """The notifier port; works before ``start`` and while Telegram cannot be reached."""
         return self._parts.notifier
 
+    def chat_url(self) -> str:
+        """Return the address that leads to the bot's chat, or '' before Telegram has named it."""
+        try:
+            return f"https://t.me/{self._parts.api.username}"
+        except RuntimeError:  # it was not asked yet
+            return ""
+
     def health(self) -> PollerHealth:
         """Return the state of the connection to Telegram."""
         return self._parts.poller.health()

@@ -136,6 +136,7 @@ def _web_parts(system: System, bot: Bot, settings: Settings, room: int) -> WebPa
         hint=system.hint,
         is_healthy=is_healthy,
         clock=system.foundation.clock,
+        chat_url=lambda: settings.chat_url or bot.chat_url(),
         trusted_proxies=settings.trusted_proxies,
         connections=ConnectionLimits(most=room),
     )

@@ -132,6 +132,7 @@ class Settings(BaseModel):
     """Every setting; docs/operations.md has the table for users.
 
     Attributes:
+        chat_url: The address that leads back into the chat; None means the bot's at t.me.
         public_url: What brokers redirect to; None means logins by pasting (product.md B4).
         tunnel_url: What they redirect to without a public URL: an address of the user's own
             machine, from which an SSH tunnel may lead here.
@@ -155,6 +156,7 @@ class Settings(BaseModel):
 
     telegram_token: SecretStr = SecretStr("")
     telegram_api: Root = "https://api.telegram.org"
+    chat_url: Annotated[Root | None, Optional_] = None
     owners: Annotated[tuple[int, ...], BeforeValidator(_owners)] = ()
     public_url: Annotated[Root | None, Optional_] = None
     tunnel_url: Annotated[str, AfterValidator(_loopback_root)] = "https://127.0.0.1"

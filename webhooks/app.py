@@ -37,7 +37,7 @@ class WebParts:
         brokers: The brokers with a callback and a postback address here.
         hint: Makes the worker of an account read its broker soon.
         is_healthy: Returns whether the controller can work.
-        chat_url: Address that leads back into the chat, or empty.
+        chat_url: Returns the address that leads back into the chat, or '' while it is not known.
         trusted_proxies: Proxies elsewhere than on this machine, by address or network.
         connections: What connections may cost.
         postback_faults: How many postbacks of an address may be none.
@@ -49,7 +49,7 @@ class WebParts:
     hint: Callable[[str], None]
     is_healthy: Callable[[], Awaitable[bool]]
     clock: Clock
-    chat_url: str = ""
+    chat_url: Callable[[], str] = str
     rate: RateLimit = field(default_factory=RateLimit)
     trusted_proxies: Sequence[str] = ()
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -60,7 +60,7 @@ class LoginPages:
     """The handlers of login pages and callbacks."""
 
     def __init__(
-        self, logins: LoginService, brokers: Sequence[BrokerProfile], *, chat_url: str = ""
+        self, logins: LoginService, brokers: Sequence[BrokerProfile], *, chat_url: Callable[[], str]
     ) -> None:
         self._logins = logins
         self._brokers = brokers
@@ -124,7 +124,7 @@ class LoginPages:
 
     def _chat(self, *, is_shared: bool) -> str | None:
         """Return the way back into the chat, for those who use it."""
-        return None if is_shared else self._chat_url
+        return None if is_shared else self._chat_url()
 
     async def _refused(
         self, broker: BrokerProfile, query: Mapping[str, str], refused: LoginRefused

@@ -202,6 +202,7 @@ class Stage:
             **streams,
             "SAARTHI_TELEGRAM_TOKEN": _TOKEN,
             "SAARTHI_TELEGRAM_API": ports.url("telegram"),
+            "SAARTHI_CHAT_URL": ports.url("telegram"),
             "SAARTHI_OWNERS": str(CHAT),
             "SAARTHI_PUBLIC_URL": self.public_url,
             "SAARTHI_LISTEN": f"127.0.0.1:{self.listen_port}",

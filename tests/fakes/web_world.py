@@ -179,7 +179,7 @@ async def running(
         hint,
         is_healthy,
         clock,
-        chat_url,
+        lambda: chat_url,
         rate or RateLimit(requests=10_000),
         trusted_proxies,
         connections or ConnectionLimits(),

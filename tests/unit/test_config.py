@@ -37,6 +37,7 @@ WRONG = [
     ("prove_accounts", "perhaps", "boolean"),
     ("tunnel_url", "https://saarthi.example", "http://127.0.0.1:8443"),
     ("address_echo", "checkip.example", "https://"),
+    ("chat_url", "t.me/saarthi", "https://"),
 ]
 
 

@@ -158,6 +158,18 @@ async def _run(world: World) -> None:
     await bot.run()
 
 
+@pytest.mark.row("B2")
+async def test_the_way_into_the_chat_is_known_once_telegram_has_named_the_bot(
+    world: World,
+) -> None:
+    """What the page of a login leads back to; before that it leads nowhere."""
+    assert world.build().chat_url() == ""
+    bot = await world.start()
+    (named,) = world.telegram.sim.bots.values()
+    await soon(bot.chat_url)
+    assert bot.chat_url() == f"https://t.me/{named.username}"
+
+
 @pytest.mark.matrix("T02")
 async def test_a_flood_limit_holds_one_chat_only(world: World):
     """429 in one chat: it waits its seconds, the other chat is answered meanwhile."""

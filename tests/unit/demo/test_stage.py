@@ -153,6 +153,7 @@ def test_a_users_own_settings_stay_out(tmp_path: Path, own_settings: None) -> No
     assert "MONGODB_URI" not in controller
     assert "real" not in controller["SAARTHI_TELEGRAM_TOKEN"]
     assert controller["SAARTHI_TELEGRAM_API"] == "http://127.0.0.1:4"
+    assert controller["SAARTHI_CHAT_URL"] == "http://127.0.0.1:4", "the chat page"
     assert str(tmp_path) in controller["SAARTHI_DATA"]
     assert not any("DEMO-bot-token" in word for word in stage.sandbox_arguments(DemoOptions()))
 
