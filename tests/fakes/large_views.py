@@ -179,7 +179,7 @@ def a_run_of_all() -> RunView:
         replace(
             one,
             note="" if number % 7 else "its size of 10 does not buy one lot, which is 75",
-            gone=() if number % 5 else (one.orders[0].instrument,),
+            gone=(one.orders[0].instrument,) if number % 7 == 1 else (),
         )
         for number, one in enumerate(run.lines)
     ]
