@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from core.ports.store import Document, SharedRow
@@ -11,6 +12,7 @@ __all__ = ["Remembered"]
 
 T = TypeVar("T")
 _MOST = 4_000
+_AT_ONCE = 100
 
 
 class Remembered(Generic[T]):
@@ -23,6 +25,14 @@ class Remembered(Generic[T]):
     def __init__(self, read: Callable[[Document], T]) -> None:
         self._read = read
         self._known: dict[str, tuple[Document, T]] = {}
+
+    async def ahead(self, rows: Sequence[Document]) -> None:
+        """Read documents that were not read yet, and let others go on meanwhile."""
+        new = [row for row in rows if type(row) is SharedRow and row.meaning is None]
+        for number, row in enumerate(new, 1):
+            if not number % _AT_ONCE:
+                await asyncio.sleep(0)
+            self(row)
 
     def __call__(self, row: Document) -> T:
         """Return what a document says; it must not be written into afterwards."""

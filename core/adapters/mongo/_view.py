@@ -23,6 +23,8 @@ __all__ = ["Claim", "ClaimTaken", "DirectView", "TransactionView", "backoff_s"]
 
 T = TypeVar("T")
 
+_READ = 200
+"""Documents in one part of an answer: the loop stands still while one is made into objects."""
 _BATCH = 200  # documents in a command: the embedded server may take ten milliseconds for each
 _CONFLICT_ATTEMPTS = 40  # about two seconds, within which the other's transaction has ended
 
@@ -79,7 +81,9 @@ class MongoView:
         """Return the matching documents."""
 
         async def call() -> list[Document]:
-            cursor = self._database[collection].find(where, session=self._session, limit=limit)
+            cursor = self._database[collection].find(
+                where, session=self._session, limit=limit, batch_size=_READ
+            )
             if sort:
                 cursor = cursor.sort(list(sort))
             return await cursor.to_list()

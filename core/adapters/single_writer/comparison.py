@@ -7,6 +7,7 @@ also takes a time that grows with the square of how many ids it is asked for at 
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ _ACCOUNTS = "broker_accounts"
 _VALUES_AT_ONCE = 20
 _FEW = 200
 """So many documents are asked for in one question, whatever they have in common."""
+_COMPARED = 500
+"""So many are compared before others go on."""
 _RANGES = 10
 """Into so many questions at the most a whole collection is divided."""
 _QUESTION = 20
@@ -55,7 +58,7 @@ class Comparison:
         for (fields, first), last in asked.items():
             for some in parts(last, _VALUES_AT_ONCE):
                 where = dict(zip(fields, (*first, one_or_some(some)), strict=True))
-                count = len(self._held(collection, where)) if len(some) == 1 and not first else 0
+                count = self._count(collection, where) if len(some) == 1 and not first else 0
                 found += self._by_owner(collection, where, count)
         known = memory.known(collection)
         found += [{"_id": {"$in": list(keys)}} for keys in parts(known, IDS_AT_ONCE)]
@@ -85,10 +88,26 @@ class Comparison:
         if count <= _FEW or not has_index or _OWNER in where:
             yield where
             return
-        held = self._held(collection, where).values()
-        owners = {*memory.shelf(_ACCOUNTS).docs, *(str(row.get(_OWNER)) for row in held)}
-        for some in parts(sorted(owners), _VALUES_AT_ONCE):
+        owners = {
+            *memory.shelf(_ACCOUNTS).docs,
+            *map(str, memory.shelf(collection).values_of(_OWNER)),
+        }
+        some: list[str] = []
+        weight = 0
+        for owner in sorted(owners):
+            size = self._count(collection, {**where, _OWNER: owner})
+            if some and (len(some) == _VALUES_AT_ONCE or weight + size > _FEW):
+                yield {**where, _OWNER: one_or_some(some)}
+                some, weight = [], 0
+            some.append(owner)
+            weight += size
+        if some:
             yield {**where, _OWNER: one_or_some(some)}
+
+    def _count(self, collection: str, where: _Where) -> int:
+        """Return how many documents are held that a filter matches, without a look at each."""
+        count = self._memory.shelf(collection).count(where)
+        return len(self._held(collection, where)) if count is None else count
 
     def _held(self, collection: str, where: _Where) -> dict[str, Document]:
         shelf, found = self._memory.shelf(collection), {}
@@ -158,18 +177,21 @@ class Comparison:
             rows = {row["_id"]: row for row in await self._base.find(collection, where)}
             if missing := [key for key in held if key not in rows]:
                 rows |= await self._by_id(collection, missing)
-        if memory.shelf(collection) is not shelf:
-            return []
-        moving = {key for one in pending() if collection in one for key in one[collection].docs}
-        moving.update(key for name, key in touched if name == collection)
-        for key in sorted(held.keys() | rows.keys()):
-            ours, theirs = held.get(key, shelf.docs.get(key)), rows.get(key)
-            if ours == theirs or key in moving or shelf.docs.get(key) is not ours:
-                continue
-            if ours is not None and theirs is None and self._has_expired(collection, ours, now):
-                shelf.drop(key)
-            else:
-                found.append(f"{collection}/{key}: {_fields_of(ours, theirs)}")
+            for number, key in enumerate(sorted(held.keys() | rows.keys())):
+                if not number % _COMPARED:
+                    await asyncio.sleep(0)
+                    if memory.shelf(collection) is not shelf:
+                        return []
+                    under_way = [one[collection].docs for one in pending() if collection in one]
+                ours, theirs = held.get(key, shelf.docs.get(key)), rows.get(key)
+                if ours == theirs or shelf.docs.get(key) is not ours:
+                    continue
+                if (collection, key) in touched or any(key in one for one in under_way):
+                    continue
+                if ours is not None and theirs is None and self._has_expired(collection, ours, now):
+                    shelf.drop(key)
+                else:
+                    found.append(f"{collection}/{key}: {_fields_of(ours, theirs)}")
         return found
 
     async def _by_id(self, collection: str, keys: Iterable[str]) -> dict[str, Document]:

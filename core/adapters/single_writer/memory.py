@@ -17,6 +17,7 @@ from core.adapters.single_writer.documents import points, shared
 from core.adapters.single_writer.rules import RECENT, Cover, Rule, rule_of
 from core.adapters.single_writer.shelf import Layer, Shelf, fields_of
 from core.domain.sessions import trading_day
+from core.long_lived import set_aside
 from core.ports.clock import Clock
 from core.ports.store import Document, StoreView, parts
 
@@ -25,6 +26,7 @@ __all__ = ["IDS_AT_ONCE", "Memory", "one_or_some"]
 IDS_AT_ONCE = 100
 """The embedded server compares each document with each id: a thousand at once take it a second."""
 _KNOWN = 4096
+_TAKEN = 500
 _Part = tuple[tuple[str, ...], tuple[Any, ...]]  # fields of a cover, and their values
 _Touched = set[tuple[str, str]]
 
@@ -72,7 +74,8 @@ class Memory:
         """Return the committed documents of a collection that are held."""
         found = self.shelves.get(collection)
         if found is None:
-            found = self.shelves[collection] = Shelf(self._fields.get(collection, frozenset()))
+            fields = self._fields.get(collection, frozenset())
+            found = self.shelves[collection] = Shelf(fields, self.rule(collection).asked)
         return found
 
     def layer(self, collection: str) -> Layer:
@@ -139,7 +142,8 @@ class Memory:
             rule = self.rule(name)
             if rule.is_whole:
                 with self.reading() as touched:
-                    self._take(name, await self._base.find(name, {}), touched)
+                    rows = await self._base.find(name, {})
+                    await self._take(name, self.shelf(name), rows, touched)
         for name in self.collections:
             for cover in self.rule(name).covers:
                 if cover.only is not None:
@@ -174,7 +178,7 @@ class Memory:
 
     async def _fetch_parts(self, collection: str, cover: Cover, wanted: Sequence[_Part]) -> None:
         async with self._turns[collection]:
-            held = self._parts[collection]
+            held, shelf = self._parts[collection], self.shelf(collection)
             new = [part for part in wanted if part not in held]
             if not new:
                 return
@@ -184,8 +188,12 @@ class Memory:
                 for field, values in zip(cover.fields, columns, strict=True)
             }
             with self.reading() as touched:
-                self._take(collection, await self._base.find(collection, where), touched)
-            held.update(dict.fromkeys(new))
+                rows = await self._base.find(collection, where)
+                await self._take(collection, shelf, rows, touched)
+                if self._parts[collection] is not held:
+                    return  # everything was read anew meanwhile
+                held.update(dict.fromkeys(new))
+            set_aside(len(rows))
             same = [one for one in held if one[0] == cover.fields and cover.only is None]
             for old in same[: max(0, len(same) - cover.most)]:
                 self._let_go(collection, old)
@@ -202,7 +210,8 @@ class Memory:
             for some in parts(wanted, IDS_AT_ONCE):
                 where = {"_id": one_or_some(some)}
                 with self.reading() as touched:
-                    self._take(collection, await self._base.find(collection, where), touched)
+                    rows = await self._base.find(collection, where)
+                    await self._take(collection, self.shelf(collection), rows, touched)
             for key in wanted:
                 self._note(collection, key)
 
@@ -216,9 +225,13 @@ class Memory:
         finally:
             del self._readings[id(touched)]
 
-    def _take(self, collection: str, rows: Iterable[Document], touched: _Touched) -> None:
-        shelf = self.shelf(collection)
-        for row in rows:
+    async def _take(
+        self, collection: str, shelf: Shelf, rows: Sequence[Document], touched: _Touched
+    ) -> None:
+        """Put what was read into its places; a day of all accounts lets others go on meanwhile."""
+        for number, row in enumerate(rows, 1):
+            if not number % _TAKEN:
+                await asyncio.sleep(0)
             key = row["_id"]
             if key not in shelf.docs and (collection, key) not in touched:
                 shelf.put(key, shared(row))
@@ -247,7 +260,8 @@ class Memory:
         known = self._known[collection]
         known[key] = None
         known.move_to_end(key)
-        while len(known) > _KNOWN:
+        # What is touched during a reading stays until its part is held.
+        while len(known) > _KNOWN and not self._readings:
             old, _ = known.popitem(last=False)
             self._drop_unless_held(collection, old)
 

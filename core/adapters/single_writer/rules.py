@@ -67,6 +67,7 @@ class Rule:
             committed depends on them, and who taps does not wait for fifty accounts' commit.
         is_own: A document of it is one account's, and written by its transactions alone.
         newest: What makes a new document needless when a newer one is committed with it.
+        asked: Fields that are asked for together, where a first read may bring many documents.
         counter: A field that is raised only so that two transactions that both read a document
             collide. Bodies that run over memory do so there; the server has to see it only where
             another process could write unseen.
@@ -78,6 +79,7 @@ class Rule:
     is_aside: bool = False
     is_own: bool = False
     newest: Newest | None = None
+    asked: tuple[tuple[str, ...], ...] = ()
     counter: str = ""
 
 
@@ -93,7 +95,16 @@ _RULES: Mapping[str, Rule] = {
             Cover(("day",), is_recent=True),
             Cover(("broker_id", "state"), _OPEN_ORDERS, of_each="broker_accounts"),
             Cover(("run_id",), most=512),
-        )
+        ),
+        asked=(
+            ("day",),
+            ("day", "broker_id"),
+            ("broker_id", "day"),
+            ("broker_id", "instrument", "day"),
+            ("broker_id",),
+            ("state",),
+            ("run_id",),
+        ),
     ),
     "fills": Rule(covers=(Cover(("broker_id", "day"), most=1024, is_recent=True),)),
     "baselines": Rule(covers=(Cover(("day",)), Cover(("broker_id", "day"), most=1024))),

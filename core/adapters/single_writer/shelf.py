@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection as Several
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -33,11 +34,22 @@ class Shelf:
 
     __slots__ = ("_fields", "_index", "_places", "docs")
 
-    def __init__(self, fields: frozenset[str]) -> None:
+    def __init__(self, fields: frozenset[str], asked: Iterable[tuple[str, ...]] = ()) -> None:
+        """Begin without a document.
+
+        Args:
+            fields: By which documents are looked up.
+            asked: Those of them that are asked for together where documents become many: indexed
+                from the first on, for later it would stop the loop.
+        """
         self.docs: dict[str, Document | None] = {}
         self._fields = fields
-        self._index: dict[str, dict[Any, dict[str, None]]] = {}
-        self._places: dict[tuple[str, ...], dict[tuple[Any, ...], dict[str, None]]] = {}
+        self._index: dict[str, dict[Any, dict[str, None]]] = {
+            names[0]: {} for names in asked if len(names) == 1
+        }
+        self._places: dict[tuple[str, ...], dict[tuple[Any, ...], dict[str, None]]] = {
+            names: {} for names in asked
+        }
 
     def put(self, key: str, new: Document | None) -> None:
         """Put a document in its place; None says that there is none."""
@@ -77,7 +89,7 @@ class Shelf:
             self.put(key, None)
             del self.docs[key]
 
-    def exactly(self, where: Mapping[str, Any]) -> Iterable[str] | None:
+    def exactly(self, where: Mapping[str, Any]) -> Several[str] | None:
         """Return the ids of what a filter matches, None when it is no plain one.
 
         Plain is a filter that wants texts in indexed fields alone, among more than a few documents.
@@ -95,6 +107,15 @@ class Shelf:
                 if found is not None and _is_text(found):
                     places.setdefault(found, {})[key] = None
         return places.get(wanted, ())
+
+    def values_of(self, field: str) -> Iterable[Any]:
+        """Return the values that documents have in an indexed field."""
+        return list(self._indexed(field))
+
+    def count(self, where: Mapping[str, Any]) -> int | None:
+        """Return how many documents a plain filter matches, None when it is none (``exactly``)."""
+        found = self.exactly(where)
+        return None if found is None else len(found)
 
     def candidates(self, where: Mapping[str, Any]) -> Iterable[str]:
         """Return ids of documents among which are all that a filter matches."""

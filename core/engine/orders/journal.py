@@ -18,11 +18,7 @@ from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId
 from core.domain.ledger import Ledger
 from core.domain.notices.orders import OrderRejected
-from core.domain.notices.post import (
-    Post,
-    external_order_removal,
-    unresolved_card,
-)
+from core.domain.notices.post import Post, external_order_removal, unresolved_card
 from core.domain.order import (
     CLOSED_STATES,
     MANUAL,
@@ -255,7 +251,9 @@ class Journal:
 
     async def of_day(self, broker_id: str, day: str) -> list[Order]:
         """Return an account's orders of one trading day."""
-        rows = await self._store.find(_ORDERS, {"broker_id": broker_id, "day": day})
+        whose = {"broker_id": broker_id, "day": day}
+        await order_of.ahead(await self._store.find(_ORDERS, whose))
+        rows = await self._store.find(_ORDERS, whose)  # they may have moved on meanwhile
         return [order_of(row) for row in await with_past(self._store, rows, broker_id, day)]
 
     async def within(self, broker_id: str, instrument: InstrumentId, day: str) -> list[Order]:

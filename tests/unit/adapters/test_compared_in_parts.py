@@ -67,6 +67,18 @@ async def test_look_at_a_large_collection_is_small(held: Held, collection: str) 
             assert len(dict(where.get("_id", {})).get("$in", ())) <= IDS_AT_ONCE
 
 
+async def test_busy_accounts_are_asked_of_a_few_at_a_time(held: Held) -> None:
+    """Twenty accounts of eight hundred orders each were sixteen thousand documents of a look."""
+    some = [
+        {**order(0), "_id": f"more{n}", "broker_id": f"zerodha_{n % 4:06d}"} for n in range(700)
+    ]
+    await held.writer.insert("orders", *some)
+    asked = Asked(held)
+    for _ in range(ROUNDS):
+        assert await held.writer.differences("orders", most=MOST) == []
+    assert max(found for _, found in asked) <= 200
+
+
 async def test_ids_are_fetched_in_small_questions(held: Held) -> None:
     """Also what is asked for by id for the first time, as the steps of a day are for an export."""
     asked, ids = Asked(held), [f"o{n}#2" for n in range(STEPS)]
