@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from core.adapters.wakefulness import Wakefulness
 from core.bootstrap.account_wiring import AccountWiring
 from core.bootstrap.price_parts import PriceParts, price_parts
 from core.bootstrap.upkeep import Upkeep
@@ -99,6 +100,7 @@ class Wiring(AccountWiring):
             uncontended=lambda ids: uncontended(self._store, ids),
             wake=self.pool.wake,
             wake_store=self._store.wake,
+            stay_awake=Wakefulness().stay_awake,
             warm=self.connections.warm,
             look_ahead=self.pool.look_ahead,
             ran=self.upkeep.last_runs.note,

@@ -59,9 +59,11 @@ from core.ports.calendar import Calendar
 from core.ports.clock import Clock, clock_offset
 from core.ports.store import Store, StoreView
 
-__all__ = ["Runner"]
+__all__ = ["NEAR_S", "Runner"]
 
 _log = logging.getLogger(__name__)
+NEAR_S = 1.0
+"""How long before a slot what it needs is made ready."""
 _RUNS_WITH_LANES = 2
 _LATE_LIST_S = 1.0
 _SLOT_S = 0.3
@@ -73,8 +75,9 @@ class Runner:
 
     ``uncontended`` returns of some accounts those whose gates nobody else keeps locked; ``wake``
     lets an account's worker take a turn; ``wake_store`` has the store ready for the run's commit;
-    ``warm`` has connections to brokers open for orders that may come in a moment; ``look_ahead``
-    has an account's positions read for its exits; ``ran`` notes a run on accounts.
+    ``stay_awake`` keeps the machine awake for some seconds; ``warm`` has connections to brokers
+    open for orders that may come in a moment; ``look_ahead`` has an account's positions read for
+    its exits; ``ran`` notes a run on accounts.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Runner:
         uncontended: Callable[[Iterable[str]], list[str]] = list,
         wake: Callable[[str], None],
         wake_store: Callable[[], None] = lambda: None,
+        stay_awake: Callable[[float], None] = lambda _seconds: None,
         warm: Callable[[Iterable[str]], None],
         look_ahead: Callable[[str], None],
         ran: Callable[[Iterable[str], datetime], None],
@@ -114,6 +118,7 @@ class Runner:
         self._outbox = outbox
         self._wake = wake
         self._wake_store = wake_store
+        self._stay_awake = stay_awake
         self._warm = warm
         self._look_ahead = look_ahead
         self._ran = ran
@@ -134,6 +139,7 @@ class Runner:
         The user is notified of every failure; a failed run changes nothing.
         """
         strategy = self._strategies.strategy(request.strategy)
+        self._stay_awake(_SLOT_S)
         self._wake_store()  # while the strategy decides
         late = self._clock.market_now() - request.slot_at
         began = self._clock.monotonic()
@@ -184,6 +190,7 @@ class Runner:
         the exits of all accounts, each by a request, in the moment of the slot.
         """
         accounts = await self._assigned(name, only)
+        self._stay_awake(NEAR_S + _SLOT_S)
         self._warm(account.broker_id for account, _ in accounts)
         for account, _ in accounts:
             ledgers = await ledgers_of(self._store, account.broker_id)

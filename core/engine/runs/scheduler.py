@@ -23,7 +23,7 @@ from core.domain.sessions import IST, Schedule, SessionWindow, trading_day
 from core.domain.target import Strategy
 from core.engine.outbox import Outbox
 from core.engine.runs.plan import RunRequest
-from core.engine.runs.runner import Runner
+from core.engine.runs.runner import NEAR_S, Runner
 from core.engine.runs.settings import StrategySettings
 from core.engine.runs.square_off import SquareOff
 from core.errors import AlreadyDone, StoreError
@@ -39,7 +39,7 @@ _LOOK_AHEAD = timedelta(seconds=0.7)
 """A slot that is nearer, in real time, is waited for: a look comes each half second."""
 _AHEAD = timedelta(minutes=10)
 """From how long before the open prices are pushed: the first minute is to be heard whole."""
-_WARM_AHEAD = timedelta(seconds=1)
+_WARM_AHEAD = timedelta(seconds=NEAR_S)
 """Real time. An idle connection lives for four seconds: two ticks ahead leave three to the slot."""
 
 

@@ -1,4 +1,4 @@
-"""Connections to brokers are open when a slot's orders go out, and nothing is asked for it twice."""
+"""Connections are open and the machine is awake for a slot, and nothing is asked for it twice."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from core.adapters.wakefulness import Wakefulness
 from core.domain.target import Direction
 from tests.fakes.run_bench import TEN, RunBench
 
@@ -62,6 +63,28 @@ async def test_connection_is_opened_in_time_where_market_time_runs_faster(
     monkeypatch.setattr(clock, "real_at", lambda at: real_at(at) - (at - clock.market_now()) * 0.9)
     await scheduler.tick_slots()
     assert await asked(bench) == before + 1
+
+
+async def test_machine_is_awake_for_the_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From just before it, and for each run by itself: a user's comes without a slot."""
+    wishes: list[float] = []
+    monkeypatch.setattr(Wakefulness, "stay_awake", lambda _awake, seconds: wishes.append(seconds))
+    bench = await RunBench().opened()
+    scheduler, clock = bench.engine.wiring.scheduler, bench.engine.clock
+    settings = bench.engine.control.strategy_settings
+    await settings.set_enabled(bench.engine.command(), "obedient", enabled=True)
+    await scheduler.tick_slots()  # ten o'clock
+    wishes.clear()
+    await clock.advance_to(TEN + timedelta(minutes=5, seconds=-1.5))
+    await scheduler.tick_slots()
+    assert wishes == []
+    await clock.advance_to(TEN + timedelta(minutes=5, seconds=-1))
+    await scheduler.tick_slots()
+    await scheduler.tick_slots()
+    assert len(wishes) == 1
+    assert wishes[0] > 1  # until the slot, and for a while
+    await bench.run()
+    assert len(wishes) == 2
 
 
 async def test_connection_is_opened_while_an_entry_is_committed(bench: RunBench) -> None:
