@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -23,11 +24,16 @@ class Store:
     async def get(self, *_: object) -> dict[str, Any] | None:
         return None
 
+    async def find(self, *_: object) -> list[dict[str, Any]]:
+        return []
+
     def server_kind(self) -> str:
         return "embedded"
 
 
-async def test_schema_is_changed_with_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_schema_is_changed_with_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By a client that gives no answer up for minutes; the program works with another."""
     waits: list[float] = []
 
@@ -41,6 +47,7 @@ async def test_schema_is_changed_with_patience(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(MongoStore, "connect", connect)
     monkeypatch.setattr(foundation, "migrate", migrate)
-    async with foundation.attach(Settings(public_url="https://x.example"), "mongodb://nowhere"):
+    settings = Settings(public_url="https://x.example", data=tmp_path)
+    async with foundation.attach(settings, "mongodb://nowhere"):
         assert len(waits) == 2
     assert waits[0] == StoreOptions().operation_s
