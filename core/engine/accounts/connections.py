@@ -69,6 +69,11 @@ class Connections:
         self._clients[account.broker_id] = (account.token_generated_at, client)
         return client
 
+    def at_hand(self, account: Account) -> BrokerClient | None:
+        """Return the account's client if it is there; nothing is opened and nothing waited for."""
+        known = self._clients.get(account.broker_id)
+        return known[1] if known and known[0] == account.token_generated_at else None
+
     async def client_of(self, broker_id: str) -> BrokerClient | None:
         """Return a client by id; None when the account is gone or needs a login."""
         try:

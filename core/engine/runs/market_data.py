@@ -157,15 +157,13 @@ class MarketData:
     ) -> Mapping[InstrumentId, Quote]:
         """Return quotes with the circuit limits of those whose broker names them apart.
 
-        Never raises: a limit that nobody names bars nothing.
+        Never raises: a limit that nobody names bars nothing. Only who has a client is asked: a
+        broker whose list of instruments hangs would hold up the entries of all.
         """
         if not any(lacks_limit(sides[name], quote) for name, quote in quotes.items()):
             return quotes
         for account in [one for one in await self.sources() if not self.times.is_slow(one)]:
-            try:
-                client = await self._connections.client(account)
-            except (BrokerReadError, VaultError, NotFound):
-                continue
+            client = self._connections.at_hand(account)
             if client is not None and isinstance(client, NamesBands):
                 return await with_limits(client, sides, quotes)
         return quotes
