@@ -34,6 +34,7 @@ from core.errors import NotFound
 __all__ = ["run_notice"]
 
 _MINUTES_FROM_S = 180
+_NOTHING_SENT = "nothing is sent"
 
 
 async def run_notice(notice: RunNotice, lookups: Lookups) -> Screen:
@@ -94,8 +95,10 @@ async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:
 
 
 def _in_time(notice: SlotMissed) -> str:
-    # It says what follows itself: "exit only: nothing is entered", "paused: nothing is sent".
+    # Most say themselves what follows: "exit only: nothing is entered", "paused: nothing is sent".
     why = esc(short(notice.kept_out, LONG))
+    if notice.is_silent and _NOTHING_SENT not in why:
+        return f", but {_NOTHING_SENT}: {why}"
     return f", but {why}" if why else " and enters as usual"
 
 
