@@ -40,25 +40,25 @@ async def test_local_address_and_registered_address(world: World):
     await world.owner.say("192.0.2.1")
     await world.owner.sees("192.0.2.1 is not an address of this machine; nothing was changed.")
     await world.owner.say("127.0.0.2")
-    page = await world.owner.sees("leaves from 127.0.0.2 from now on")
+    page = await world.owner.sees("leaves from 127.0.0.2 from now on", anywhere=True)
     assert "Seen at: 127.0.0.2" in page["text"]
     assert "Registered at Zerodha: not noted" in page["text"]
-    await world.owner.tap("Registered …")
+    await world.owner.tap("Registered …", anywhere=True)
     await world.owner.sees("Which address is registered at Zerodha")
     await world.owner.say("127.0.0.300")
     await world.owner.sees("expected an IP address")
     await world.owner.say("127.0.0.3")
-    await world.owner.sees("when was that registered")
-    await world.owner.tap("Changed there just now")
-    page = await world.owner.sees("Nothing is entered until that is right")
+    await world.owner.sees("when was that registered", anywhere=True)
+    await world.owner.tap("Changed there just now", anywhere=True)
+    page = await world.owner.sees("Nothing is entered until that is right", anywhere=True)
     assert "Zerodha sees it at 127.0.0.2, but 127.0.0.3 is registered there." in page["text"]
     assert "The broker takes the next change from" in page["text"]
-    await world.owner.tap("Registered …")
+    await world.owner.tap("Registered …", anywhere=True)
     await world.owner.say("127.0.0.2 127.0.0.3")
-    again = await world.owner.sees("takes one change a calendar week")
+    again = await world.owner.sees("takes one change a calendar week", anywhere=True)
     assert "127.0.0.2 and 127.0.0.3" in again["text"]
-    await world.owner.tap("It stood there before")
-    page = await world.owner.sees("Registered at Zerodha: 127.0.0.2 and 127.0.0.3")
+    await world.owner.tap("It stood there before", anywhere=True)
+    page = await world.owner.sees("Registered at Zerodha: 127.0.0.2 and 127.0.0.3", anywhere=True)
     assert "Nothing is entered" not in page["text"]
     account = await world.control.accounts.get(broker_id)
     assert account.registered == ("127.0.0.2", "127.0.0.3")
@@ -76,7 +76,8 @@ async def test_proxy_is_typed_once_and_deleted(world: World):
     with running_proxy() as running:
         given = f"socks5://{USER}:{PASSWORD}@127.0.0.1:{running.port}"
         sent = await world.owner.say(given)
-        await world.owner.sees(f"leaves from the proxy socks5://127.0.0.1:{running.port}")
+        proxy = f"socks5://127.0.0.1:{running.port}"
+        await world.owner.sees(f"leaves from the proxy {proxy}", anywhere=True)
         route = (await world.wiring.accounts.credentials(broker_id)).route
         assert route.proxy == Proxy(ProxyKind.SOCKS5, "127.0.0.1", running.port, USER, PASSWORD)
     late = await world.owner.say(given)  # nobody asks for it any more

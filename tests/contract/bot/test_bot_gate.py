@@ -381,7 +381,7 @@ async def test_rename_checks_and_changes(world: World):
             "Taken",
         ]
     await world.owner.say("Prime")
-    await world.owner.sees("Now called Prime")
+    await world.owner.sees("Now called Prime", anywhere=True)
     await world.settled()
     assert await world.rows("prompts") == []
     names = {one.broker_id: one.display_name for one in await world.control.accounts.all()}

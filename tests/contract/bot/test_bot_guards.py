@@ -31,19 +31,19 @@ async def test_guard_is_set_loosened_and_locked_from_the_chat(world: World):
     await person.say("10000 20000")
     await person.sees("it must keep less.")
     await person.say("10000 5000 1000 500")
-    question = await person.sees("keep ₹5,000, of each further ₹1,000 keep ₹500")
+    question = await person.sees("of each further ₹1,000 keep ₹500", anywhere=True)
     await person.tap("Yes, set it", message=question)
     page = question["id"]
     await person.reads(page, "✅ Set.")
-    await person.tap("Remove")
+    await person.tap("Remove", anywhere=True)
     await person.reads(page, "needs a second confirmation")
-    await person.tap("Yes, remove it")
+    await person.tap("Yes, remove it", anywhere=True)
     await person.reads(page, "Looser waits: nothing")
-    await person.tap("Confirm it again")
-    await person.sees("Too early: confirm it again in")
+    await person.tap("Confirm it again", anywhere=True)
+    await person.sees("Too early: confirm it again in", anywhere=True)
     world.clock.wall.seconds += 121
-    await person.tap("Confirm it again")
-    await person.sees("✅ Loosened.")
+    await person.tap("Confirm it again", anywhere=True)
+    await person.sees("✅ Loosened.", anywhere=True)
     scope = (await world.control.guards.overview())[1].scope
     assert scope.kind is ScopeKind.ACCOUNT
     assert not (await world.control.guards.get(scope)).guard.is_set
@@ -52,7 +52,7 @@ async def test_guard_is_set_loosened_and_locked_from_the_chat(world: World):
     await person.tap("Stop")
     await person.reads(page, "Tap one, or send your own.")
     await person.say("5k")
-    typed = await person.sees("Set the guard of Zerodha - Main?")
+    typed = await person.reads(page, "Set the guard of Zerodha - Main?")
     assert "-₹5,000" in typed["text"].replace("\N{WORD JOINER}", "")
 
 

@@ -128,10 +128,10 @@ async def test_instruments_that_are_held_are_named_before_they_are_dropped(world
     await person.tap("Instruments")
     await person.sees("Instruments")
     await person.say("sbin")
-    question = await person.sees("It would not trade any more what it holds:")
+    question = await person.sees("It would not trade any more what it holds:", anywhere=True)
     assert "RELIANCE MIS · +10" in question["text"]
     assert (await settings.parameters(NAME))["instruments"] == before
-    await person.tap("Change it all the same")
+    await person.tap("Change it all the same", message=question)
     await person.sees("✅ Changed.", anywhere=True)
     assert (await settings.parameters(NAME))["instruments"] == "NSE:SBIN"
 

@@ -302,7 +302,7 @@ async def money_is_changed(person: Person, world: World) -> None:
     await person.tap("Paper money")
     await person.sees("from now on")
     await person.say("7.5L")
-    await person.sees("has ₹7,50,000 of paper money now")
+    await person.sees("has ₹7,50,000 of paper money now", anywhere=True)
     assert [row["cash"] for row in await world.rows("paper_books")] == [750_000]
 
 

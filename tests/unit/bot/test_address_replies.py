@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -43,7 +44,11 @@ def visit_of(sent: list[Screen]) -> Visit:
 
     services: Any = SimpleNamespace(control=SimpleNamespace(addresses=Setting()))
     tap = Tap(Verb.SET_ROUTE, (ACCOUNT.broker_id, "203.0.113.5"))
-    visit = SimpleNamespace(services=services, tap=tap, command=None, send=send)
+
+    async def look(_what: str, ask: Callable[[], Awaitable[object]]) -> object:
+        return await ask()
+
+    visit = SimpleNamespace(services=services, tap=tap, command=None, send=send, look=look)
     return cast("Visit", visit)
 
 

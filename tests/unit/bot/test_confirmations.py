@@ -45,6 +45,9 @@ class Asked:
     ) -> None:
         self.found.append((html.unescape(TAGS.sub("", text)), verb, list(choices.values())))
 
+    async def look(self, _what: str, ask: Callable[[], Awaitable[Any]]) -> Any:
+        return await ask()
+
     @property
     def services(self) -> Any:
         views = SimpleNamespace(
