@@ -26,13 +26,14 @@ class Remembered(Generic[T]):
         self._read = read
         self._known: dict[str, tuple[Document, T]] = {}
 
-    async def ahead(self, rows: Sequence[Document]) -> None:
-        """Read documents that were not read yet, and let others go on meanwhile."""
+    async def ahead(self, rows: Sequence[Document]) -> bool:
+        """Read documents that were not read yet; return whether others went on meanwhile."""
         new = [row for row in rows if type(row) is SharedRow and row.meaning is None]
         for number, row in enumerate(new, 1):
             if not number % _AT_ONCE:
                 await asyncio.sleep(0)
             self(row)
+        return len(new) >= _AT_ONCE
 
     def __call__(self, row: Document) -> T:
         """Return what a document says; it must not be written into afterwards."""

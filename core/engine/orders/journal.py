@@ -252,8 +252,9 @@ class Journal:
     async def of_day(self, broker_id: str, day: str) -> list[Order]:
         """Return an account's orders of one trading day."""
         whose = {"broker_id": broker_id, "day": day}
-        await order_of.ahead(await self._store.find(_ORDERS, whose))
-        rows = await self._store.find(_ORDERS, whose)  # they may have moved on meanwhile
+        rows = await self._store.find(_ORDERS, whose)
+        if await order_of.ahead(rows):
+            rows = await self._store.find(_ORDERS, whose)  # they may have moved on meanwhile
         return [order_of(row) for row in await with_past(self._store, rows, broker_id, day)]
 
     async def within(self, broker_id: str, instrument: InstrumentId, day: str) -> list[Order]:
