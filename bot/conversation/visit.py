@@ -26,6 +26,8 @@ from core.errors import UserError
 __all__ = ["NO_PREVIEW", "Visit", "is_not_modified"]
 
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_IN_SIGHT = 8
+"""Messages below one, with which it leaves the screen of a phone."""
 _ASKED_AGAIN_AFTER_S = (1.0, 3.0, 0.0)
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -125,18 +127,26 @@ class Visit:
 
         What a notice reported stays in the chat: what its buttons open is a new message. What came
         of a typed answer is shown in the message that asked, so that one card stays one; what was
-        typed is taken away, for the card would stand above it. Where Telegram refuses either, the
-        card comes as a new message.
+        typed is taken away, for the card would stand above it. Where Telegram refuses either, or so
+        much was said since that the card is out of sight, it comes as a new message.
         """
         shown_in = self.opened_in if self.opens_anew else self.tapped_message_id
         if shown_in is not None:
             return await self._edit(shown_in, screen)
-        if self.asked_in is not None and await self.delete_message():
+        asked_in = self._asked_in_sight()
+        if asked_in is not None and await self.delete_message():
             self.is_deleted = True
-            self.answered_in = await self._edit(self.asked_in, screen)
+            self.answered_in = await self._edit(asked_in, screen)
             return self.answered_in
         self.opened_in = await self.send(screen)
         return self.opened_in
+
+    def _asked_in_sight(self) -> int | None:
+        """Return the message that asked, if it is near what was typed: ids of a chat grow."""
+        if self.asked_in is None or self.message is None:
+            return None
+        is_near = self.message.message_id - self.asked_in <= _IN_SIGHT
+        return self.asked_in if is_near else None
 
     async def look(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Return what a broker shows of an account or order; others have the turn meanwhile.

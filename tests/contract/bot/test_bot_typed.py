@@ -172,8 +172,7 @@ async def test_a_wish_is_heard_while_a_number_is_asked_for(world: World) -> None
     await talk.say("close infy", "Close this position on Zerodha - Main?")
     await talk.say("positions", "Positions · Zerodha - Main")
     await talk.say("none", "There is no such limit now.")
-    await world.owner.say("2.5L")
-    await world.owner.sees("✅ Order value: ₹2,50,000", anywhere=True)  # in the card that asked
+    await talk.say("2.5L", "₹2,50,000")  # below it: the card that asked is out of sight by now
 
 
 async def test_a_limit_of_the_days_loss_is_asked_for_with_its_amount(world: World) -> None:
