@@ -455,7 +455,7 @@ class AccountWorker:
         if error.fault is ReadFault.AUTH_REQUIRED:
             await self._login_refused()
         elif error.fault is ReadFault.PERMISSION:
-            await self._tokens.not_permitted(self.broker_id, str(error))
+            await self._not_permitted(str(error))
         else:
             _log.info("account %s: %s", self.broker_id, error)
             await self._watch.failed(str(error))
@@ -468,7 +468,12 @@ class AccountWorker:
         else:
             # Reads work from anywhere: what fills meanwhile must be seen, whatever is to be sent.
             self._reads_first = True
-            await self._tokens.not_permitted(self.broker_id, str(refused))
+            await self._not_permitted(str(refused))
+
+    async def _not_permitted(self, message: str) -> None:
+        # Known in this very turn: its look at the alarms must not end the one that this raises.
+        self._is_parked = True
+        await self._tokens.not_permitted(self.broker_id, message)
 
     async def _login_refused(self) -> None:
         self._ready_for = None

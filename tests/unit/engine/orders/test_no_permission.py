@@ -12,8 +12,10 @@ import pytest
 
 from core.domain.broker import BrokerOrder
 from core.domain.notices.accounts import AccountParked
+from core.domain.notices.protection import AlarmOver
 from core.domain.order import Purpose, Side
 from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.errors import BrokerReadError, ReadFault
 from tests.fakes.desk import Desk, a_desk
 
 pytestmark = [pytest.mark.matrix("N17"), pytest.mark.row("A12")]
@@ -88,3 +90,33 @@ async def test_order_goes_when_the_address_is_registered(desk: Desk) -> None:
     assert (await desk.units(), desk.at.resting()) == (0, [])
     account = await desk.engine.wiring.accounts.get(desk.broker_id)
     assert account.parked_reason == ""
+
+
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("name", ["cancel", "orders"])
+async def test_the_alarm_of_a_refusal_stands_until_an_order_is_taken(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The turn that is refused must not say that orders are taken: nobody would look further."""
+    if name == "cancel":
+        taken = desk.at.cancel
+        refusing(desk, name)
+    else:
+
+        async def refuse() -> Sequence[BrokerOrder]:
+            raise BrokerReadError(ReadFault.PERMISSION, "this address is not registered")
+
+        monkeypatch.setattr(desk.at, name, refuse)
+        desk.worker.hinted()
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(3, apart_s=3)
+    assert len(await desk.engine.notices(AccountParked)) == 1
+    assert await desk.engine.notices(AlarmOver) == []
+    if name == "cancel":
+        desk.at.cancel = taken  # type: ignore[method-assign]
+    else:
+        monkeypatch.undo()
+    await desk.turns(25, apart_s=3)
+    ends = await desk.engine.notices(AlarmOver)
+    alarms = [one.alarm for one in ends if isinstance(one, AlarmOver)]
+    assert alarms.count(AccountParked.kind) == 1
