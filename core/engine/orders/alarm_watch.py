@@ -93,7 +93,8 @@ class Alarms:
                 name, _, product = row["keys"][0].partition("|")
                 place = (InstrumentId.parse(name), Product(product))
                 net = await self._nets.net(row["broker_id"], *place)
-                return "" if net.outside else "nothing of it is open by hand any more"
+                # Before the first look of a day, and while it is disputed, nobody knows.
+                return "nothing of it is open by hand any more" if net.outside == 0 else ""
             case Until.THAWED:
                 return "" if gate is not None and gate.frozen else "you have set Normal since"
             case _:

@@ -9,6 +9,7 @@ import pytest
 from core.domain.account import DisablePolicy
 from core.domain.bare_lines import BareLine
 from core.domain.broker import BrokerStatus
+from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.notices.accounts import (
     AccountParked,
@@ -256,3 +257,27 @@ async def test_a_disconnected_account_has_its_cards_put_right(desk: Desk) -> Non
     await desk.engine.control.registration.disconnect(desk.engine.command(), desk.broker_id)
     (post,) = await store.find("outbox", {"delivery": Delivery.AMEND.value})
     assert (post["key"], post["chat_id"]) == ("run:orb|run", CHAT)
+
+
+@pytest.mark.row("R8")
+async def test_what_is_open_by_hand_is_not_over_because_nobody_knows(desk: Desk) -> None:
+    """A new day begins before its first look: what was carried over night is there still."""
+    engine = desk.engine
+    desk.at.has_positions = False
+    cause = AlarmCause(Until.OUTSIDE, "NFO:SBIN26NOVFUT", ("NFO:SBIN26NOVFUT|NRML",))
+
+    async def body(view: StoreView) -> None:
+        notice = UnownedPosition(desk.broker_id, "NFO:SBIN26NOVFUT", "NRML", 750)
+        await raise_alarm(view, engine.wiring.outbox, desk.broker_id, notice, cause)
+
+    await engine.writer.transaction(body, nonce="raised")
+    await show_all(desk)
+    net = await engine.wiring.nets.net(
+        desk.broker_id, InstrumentId("NFO", "SBIN26NOVFUT"), Product.NRML
+    )
+    assert net.outside is None
+    await desk.turns(2)
+    assert await over(desk) == []
+    desk.at.has_positions = True
+    await desk.turns(6, apart_s=3)
+    assert len(await over(desk)) == 1
