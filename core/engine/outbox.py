@@ -86,18 +86,22 @@ async def drop_waiting(view: StoreView, chat_id: int) -> None:
 
 async def shows_card(view: StoreView, chat_id: int, key: str) -> bool:
     """Whether a chat shows the card of this key, or is about to."""
-    waiting = await view.find(_OUTBOX, {"chat_id": chat_id, "state": "WAITING"})
-    is_to_come = any(row["key"] == key and not is_amendment(row) for row in waiting)
-    return is_to_come or await has_card(view, chat_id, key)
+    rows = await _on_their_way(view, chat_id, key)
+    return any(not is_amendment(row) for row in rows) or await has_card(view, chat_id, key)
 
 
 async def is_on_its_way(view: StoreView, chat_id: int, key: str) -> bool:
     """Whether something is about to be shown on the card of this key, or is at this moment."""
+    return bool(await _on_their_way(view, chat_id, key))
+
+
+async def _on_their_way(view: StoreView, chat_id: int, key: str) -> list[Document]:
+    """Return what is about to be shown on the card of this key, or is at this moment."""
+    found = []
     for state in ("WAITING", "SENDING"):
         rows = await view.find(_OUTBOX, {"chat_id": chat_id, "state": state})
-        if any(row["key"] == key for row in rows):
-            return True
-    return False
+        found += [row for row in rows if row["key"] == key]
+    return found
 
 
 async def take_back(view: StoreView) -> None:

@@ -281,3 +281,15 @@ async def test_what_is_open_by_hand_is_not_over_because_nobody_knows(desk: Desk)
     desk.at.has_positions = True
     await desk.turns(6, apart_s=3)
     assert len(await over(desk)) == 1
+
+
+async def test_an_alarm_that_is_being_sent_ends_on_its_card(desk: Desk) -> None:
+    """What ends it comes while Telegram is slow: the message that alarms must not stand on."""
+    await desk.holds(10)
+    await desk.turns(10, apart_s=3)
+    (row,) = await desk.engine.store.find("outbox", {"kind": Unprotected.kind})
+    await desk.engine.writer.update("outbox", {"_id": row["_id"]}, Change(set={"state": "SENDING"}))
+    desk.at.by_hand(Side.SELL, 10)
+    await desk.turns(6, apart_s=3)
+    ((_, delivery, _),) = await over(desk)
+    assert delivery == Delivery.EDIT.value
