@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from core.domain.ledger import ledger_key
 from core.domain.order import Order
-from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
+from core.domain.outcome import Acked, NotSent, Refusal, Refused, WriteOutcome
 from core.engine.orders.gateway import WriteRefused
 from core.ports.clock import Clock
 
@@ -66,6 +66,8 @@ class Pauses:
             times = self._not_permitted[key]
             self.pause(key, min(_LONGEST_S, _NOT_PERMITTED_S * 2**times))
             self._not_permitted[key] = times + 1
+        elif isinstance(outcome, Acked):
+            del self._not_permitted[key]
         raise_for_account(outcome)
         if isinstance(outcome, NotSent):
             self.pause(key)

@@ -6,6 +6,7 @@ Brokers check the registered address at the endpoints of orders only: reads work
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -14,8 +15,11 @@ from core.domain.broker import BrokerOrder
 from core.domain.notices.accounts import AccountParked
 from core.domain.notices.protection import AlarmOver
 from core.domain.order import Purpose, Side
-from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
+from core.engine.orders.gateway import WriteRefused
+from core.engine.orders.pauses import Pauses
 from core.errors import BrokerReadError, ReadFault
+from tests.fakes.clock import ManualClock
 from tests.fakes.desk import Desk, a_desk
 
 pytestmark = [pytest.mark.matrix("N17"), pytest.mark.row("A12")]
@@ -120,3 +124,20 @@ async def test_the_alarm_of_a_refusal_stands_until_an_order_is_taken(
     ends = await desk.engine.notices(AlarmOver)
     alarms = [one.alarm for one in ends if isinstance(one, AlarmOver)]
     assert alarms.count(AccountParked.kind) == 1
+
+
+def refused_for_s(pauses: Pauses) -> float:
+    """Return for how long one key is left alone after one more refusal."""
+    with suppress(WriteRefused):
+        pauses.hold_back("exit", NOT_PERMITTED)
+    until = pauses.until("exit")
+    assert until is not None
+    return (until - ManualClock().now()).total_seconds()
+
+
+def test_the_pause_of_an_exit_begins_anew_once_its_broker_has_taken_it() -> None:
+    """What was refused for an hour last week must not wait a minute at its next refusal."""
+    pauses = Pauses(ManualClock())
+    assert [refused_for_s(pauses) for _ in range(6)] == [2, 4, 8, 16, 32, 60]
+    assert not pauses.hold_back("exit", Acked("1"))
+    assert refused_for_s(pauses) == 2
