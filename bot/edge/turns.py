@@ -93,21 +93,28 @@ class Turn:
             return await look()
         self.end()
         self._chat.beside.add(self)
-        found, failure = None, None
         try:
-            lock = self._looks.get(what)
-            if lock is None:
-                lock = self._looks[what] = asyncio.Lock()
-            async with lock:
-                found = await look()
-        except Exception as error:  # noqa: BLE001 - raised again below, in its turn
-            failure = error
+            found, failure = await self._seen(what, look)
+            # Whoever has the turn until then came later, and has the last word too.
+            await self.take()
         finally:
             self._chat.beside.discard(self)
-        await self.take()
         if failure is not None:
             raise failure
         return found  # type: ignore[return-value]
+
+    async def _seen(
+        self, what: str, look: Callable[[], Awaitable[T]]
+    ) -> tuple[T | None, Exception | None]:
+        """Return what a look finds, or what went wrong: that is told in its turn as well."""
+        lock = self._looks.get(what)
+        if lock is None:
+            lock = self._looks[what] = asyncio.Lock()
+        try:
+            async with lock:
+                return await look(), None
+        except Exception as error:  # noqa: BLE001 - raised again by who asked
+            return None, error
 
     def may_draw(self, message_id: int) -> bool:
         """Whether a message is still this update's to edit; a later one's tap has it for good."""

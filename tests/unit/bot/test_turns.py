@@ -106,3 +106,17 @@ async def test_a_look_that_is_cancelled_leaves_the_chat_free() -> None:
             await task
         assert task.cancelled()
     await bed.plain(3)
+
+
+async def test_a_look_that_waits_for_its_turn_again_has_not_the_last_word() -> None:
+    """Its broker has answered while a later tap is handled: what that shows stays."""
+    bed = Bed()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bed.looking(1))
+        await bed.is_asked.wait()
+        async with bed.turns.take(2, CHAT, is_urgent=False):
+            bed.answers.set()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert bed.turns.of(2).may_draw(CARD)
+    assert bed.done == ["1 asks", "1 is late"]
