@@ -58,6 +58,10 @@ class SourceTimes:
         if self.is_quiet(account, what):
             self.silent.setdefault(account.broker_id, set()).add(what)
 
+    def forget(self, broker_id: str) -> None:
+        """Note that an account is asked for nothing any more."""
+        self.silent.pop(broker_id, None)
+
     def given_up(self, account: Account, waited_s: float) -> None:
         """Note that somebody has waited in vain for so long."""
         if not self.is_slow(account):

@@ -44,6 +44,8 @@ class SourceWatch:
         if not (self._said or times.silent):
             return
         sources = {one.broker_id: one for one in await self._market_data.sources()}
+        for broker_id in times.silent.keys() - sources.keys():
+            times.forget(broker_id)  # when it is asked again, it owes no answer of before
         for broker_id, account in sources.items():
             if broker_id in times.silent and self._is_news(broker_id):
                 await self._begin(account, has_others=len(sources) > 1)

@@ -212,3 +212,24 @@ async def test_a_silent_source_that_is_not_asked_any_more_is_no_trouble(
         "", SourceSilent.kind, "Zerodha - First", "it is not asked for prices any more"
     )
     assert await sources.told() == [silent, over]
+
+
+async def test_a_silence_is_not_told_again_of_a_source_that_was_not_asked_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its login ended over night; in the morning it has kept nobody waiting yet."""
+    sources = await Sources().opened(monkeypatch, first=[HANGS])
+    monkeypatch.setattr(market_data, "_SOURCE_DEADLINE_S", 0.05)
+    with suppress(NoData):
+        await sources.ask()
+    engine = sources.engine
+    assert [one.kind for one in await sources.told()] == [SourceSilent.kind]
+    (account,) = await engine.wiring.accounts.all()
+    await engine.wiring.tokens.mark_expired(
+        account.broker_id, "it is six", generated_at=account.token_generated_at
+    )
+    told = await sources.told()
+    assert [one.kind for one in told] == [SourceSilent.kind, AlarmOver.kind]
+    await engine.clock.advance(3600)
+    await engine.log_in(account)
+    assert await sources.told() == told
