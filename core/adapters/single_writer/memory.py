@@ -212,8 +212,9 @@ class Memory:
                 with self.reading() as touched:
                     rows = await self._base.find(collection, where)
                     await self._take(collection, self.shelf(collection), rows, touched)
-            for key in wanted:
-                self._note(collection, key)
+                # Before the next question: what is read anew meanwhile knows nothing of these.
+                for key in some:
+                    self._note(collection, key)
 
     @contextmanager
     def reading(self) -> Iterator[_Touched]:

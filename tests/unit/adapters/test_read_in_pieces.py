@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -110,3 +110,28 @@ async def test_what_was_read_is_made_into_values_in_pieces(count: int) -> None:
     _, turns = await turns_during(values.ahead(rows))
     assert len([*map(values, rows)]) == len(read) == count
     assert turns <= 2
+
+
+@pytest.mark.invariant("I2")
+async def test_no_order_is_gone_because_everything_is_read_anew_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was asked for before is known where it was put, or not at all."""
+    held = await held_with(150)
+    memory, find, asked = held.writer._memory, held.base.find, 0
+
+    async def reads(collection: str, where: Document, **more: Any) -> list[Document]:
+        nonlocal asked
+        rows = await find(collection, where, **more)
+        asked += collection == "orders" and "_id" in where
+        if asked == 2:
+            asked += 1
+            await memory.open()
+        return rows
+
+    monkeypatch.setattr(held.base, "find", reads)
+    ids = [f"o{number}" for number in range(150)]
+    await memory.fetch_keys("orders", ids)
+    assert asked > 2
+    shelf = memory.shelf("orders")
+    assert [one for one in ids if memory.knows("orders", one) and shelf.docs.get(one) is None] == []
