@@ -180,7 +180,7 @@ class FyersClient:
         symbol = self._book.symbol(instrument)
         if symbol is None:
             raise BrokerReadError(ReadFault.REFUSED, f"{instrument} is not in Fyers' master")
-        wanted = {"symbol": symbol, "ohlcv_flag": "0"}
+        wanted = {"symbol": symbol, "ohlcv_flag": "1"}
         payload = await self._read(partial(self._sdk.depth, wanted), Bucket.QUOTES)
         # Of the symbol that was asked for alone, as with quotes.
         return mapping.price_band(payload.row("d").row(symbol))
