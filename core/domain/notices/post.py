@@ -68,6 +68,7 @@ __all__ = [
     "token_warning_card",
     "token_warning_removal",
     "trouble_card",
+    "trouble_key",
     "trouble_over",
     "unreadable_card",
     "unreadable_removal",
@@ -183,14 +184,19 @@ def address_card(notice: AddressWrong | AddressRight) -> Post:
     return Post(notice, Delivery.REPLACE, f"address:{notice.broker_id}")
 
 
+def trouble_key(key: str) -> str:
+    """Return the key of the card of a trouble that is about no account."""
+    return f"trouble:{key}"
+
+
 def trouble_card(notice: Notice, key: str) -> Post:
     """Return the post of a trouble that is about no account, or of its end: one message."""
-    return Post(notice, Delivery.REPLACE, f"trouble:{key}")
+    return Post(notice, Delivery.REPLACE, trouble_key(key))
 
 
 def trouble_over(alarm: str, how: str, key: str, subject: str = "") -> Post:
     """Return the post that lets the message of such a trouble say how it ended, without a sound."""
-    return Post(AlarmOver("", alarm, subject, how), Delivery.EDIT, f"trouble:{key}")
+    return Post(AlarmOver("", alarm, subject, how), Delivery.EDIT, trouble_key(key))
 
 
 def bare_key(ledger_key: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
@@ -17,11 +16,9 @@ from datetime import datetime, time
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import DERIVATIVES_OF, ExchangeFacts, Instrument, InstrumentId
 from core.domain.master import Master
-from core.domain.notices.post import trouble_card
-from core.domain.notices.protection import AlarmOver
 from core.domain.notices.system import InstrumentsOld
 from core.domain.sessions import IST, trading_day
-from core.engine.orders.alarms import end_alarm
+from core.engine.orders.alarms import end_trouble, raise_trouble
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, BrokerReadError, ReadFault, StoreError
 from core.long_lived import built_to_stay, let_go, set_aside
@@ -53,14 +50,13 @@ class MasterWatch:
     def __init__(self, store: Store, outbox: Outbox) -> None:
         self._store = store
         self._outbox = outbox
-        self._told: set[str] = set()
 
     async def missing(self, broker: BrokerProfile, day: str, reason: str, known: str) -> None:
         """Post the notice, unless it was posted today; without the store it comes another time."""
 
         async def body(view: StoreView) -> None:
             notice = InstrumentsOld(broker.label, reason, known)
-            await self._outbox.post(view, trouble_card(notice, f"instruments:{broker.name}"))
+            await raise_trouble(view, self._outbox, notice, _trouble_of(broker), broker.label)
 
         try:
             await self._store.transaction(body, nonce=f"{InstrumentsOld.kind}|{broker.name}|{day}")
@@ -68,25 +64,18 @@ class MasterWatch:
             return
         except StoreError as error:
             _log.warning("instruments of %s: %s", broker, error)
-        self._told.add(broker.name)
 
     async def loaded(self, broker: BrokerProfile) -> None:
         """Let that message say that they are there now."""
-        if broker.name not in self._told:
-            return
-        key = f"trouble:instruments:{broker.name}"
         how = "today's list is loaded, so entries go on"
-        over = AlarmOver("", InstrumentsOld.kind, broker.label, how)
-
-        async def body(view: StoreView) -> None:
-            await end_alarm(view, self._outbox, key, over, is_anew=False)
-
         try:
-            await self._store.transaction(body, nonce=f"loaded:{secrets.token_hex(8)}")
+            await end_trouble(self._store, self._outbox, _trouble_of(broker), how)
         except StoreError as error:
             _log.warning("instruments of %s: %s", broker, error)
-            return
-        self._told.discard(broker.name)
+
+
+def _trouble_of(broker: BrokerProfile) -> str:
+    return f"instruments:{broker.name}"
 
 
 @dataclass

@@ -3,20 +3,24 @@
 Collection ``alarms``, one document for each that stands: ``_id`` (the key of its card),
 ``broker_id``, ``alarm`` (the kind of its notice), ``subject`` (what it is about), ``until``,
 ``keys`` (of ledgers, or an order's id), ``run_id``. ``alarm_watch.py`` finds what is over.
+
+A trouble that is about no account stands there too, with ``broker_id`` '' and without the last
+three: whoever raises it ends it, over restarts too.
 """
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 
 from core.domain.notices.notice import Notice
 from core.domain.notices.positions import ExitUnproved, UnownedPosition
-from core.domain.notices.post import Delivery, Post
+from core.domain.notices.post import Delivery, Post, trouble_card, trouble_key
 from core.domain.notices.protection import AlarmOver
 from core.engine.outbox import Outbox, shows_card
 from core.engine.users import owner_chats
-from core.ports.store import Change, Document, StoreView
+from core.ports.store import Change, Document, Store, StoreView
 
 __all__ = [
     "CLOSED",
@@ -27,8 +31,11 @@ __all__ = [
     "end_alarm",
     "end_alarms",
     "end_standing",
+    "end_trouble",
     "raise_alarm",
+    "raise_trouble",
     "raise_unowned",
+    "standing_troubles",
 ]
 
 _ALARMS = "alarms"
@@ -137,3 +144,38 @@ async def end_standing(view: StoreView, outbox: Outbox, row: Document, how: str)
         is_answered = row["until"] == Until.ANSWER.value
         shown = ExitUnproved(row["broker_id"], row["keys"][0]) if is_answered else over
         await end_alarm(view, outbox, row["_id"], shown)
+
+
+async def raise_trouble(
+    view: StoreView, outbox: Outbox, notice: Notice, key: str, subject: str = ""
+) -> None:
+    """Post a trouble that is about no account as a card, and note that it stands."""
+    post = trouble_card(notice, key)
+    await outbox.post(view, post)
+    fields: Document = {"broker_id": "", "alarm": notice.kind, "subject": subject}
+    await view.update(_ALARMS, {"_id": post.key}, Change(set=fields), upsert=True)
+
+
+async def standing_troubles(view: StoreView) -> list[str]:
+    """Return the keys of the troubles that stand."""
+    rows = await view.find(_ALARMS, {"broker_id": ""})
+    return [row["_id"].removeprefix(trouble_key("")) for row in rows]
+
+
+async def end_trouble(store: Store, outbox: Outbox, key: str, how: str) -> None:
+    """Let the card of a trouble say how it ended, in a transaction; nothing where none stands.
+
+    Raises:
+        StoreError: It stands still.
+    """
+    card = trouble_key(key)
+    if await store.get(_ALARMS, card) is None:
+        return
+
+    async def body(view: StoreView) -> None:
+        row = await view.get(_ALARMS, card)
+        if row is not None and await view.delete(_ALARMS, {"_id": card}):
+            over = AlarmOver("", row["alarm"], row["subject"], how)
+            await end_alarm(view, outbox, card, over, is_anew=False)
+
+    await store.transaction(body, nonce=f"trouble-over:{secrets.token_hex(8)}")

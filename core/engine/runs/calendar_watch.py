@@ -13,7 +13,8 @@ from core.domain.calendar_years import DerivedYear, EndsSoon, known_until, remin
 from core.domain.instrument import Segment
 from core.domain.notices.calendar import CalendarEnds, DayUnknown, YearDerived
 from core.domain.notices.notice import Notice
-from core.domain.notices.post import Post, trouble_card, trouble_over
+from core.domain.notices.post import Post
+from core.engine.orders.alarms import end_trouble, raise_trouble, standing_troubles
 from core.engine.outbox import Outbox
 from core.engine.stored_settings import read_setting, write_setting
 from core.errors import AlreadyDone
@@ -24,6 +25,9 @@ from core.ports.store import Change, Store, StoreView
 __all__ = ["CalendarWatch"]
 
 _FROM = time(8, 0)  # early enough to import a file before the open, and not in the night
+_DAY = "day:"
+"""Begins the key of a day's trouble."""
+_KNOWN = "its hours are known now, so strategies enter again"
 
 
 class CalendarWatch:
@@ -35,7 +39,6 @@ class CalendarWatch:
         self._calendar = calendar
         self._outbox = outbox
         self._posted: set[str] = set()
-        self._unknown = ""
 
     async def tick(self) -> None:
         """Post the notices that are due today and were not posted before."""
@@ -44,17 +47,20 @@ class CalendarWatch:
             return
         day = now.date()
         unknown = self._today(day)
-        if self._unknown and not unknown:
-            how = "its hours are known now, so strategies enter again"
-            over = trouble_over(DayUnknown.kind, how, f"day:{self._unknown}", self._unknown)
-            await self._outbox.post_alone(self._store, over)
-            self._unknown = ""
-        elif unknown:
-            self._unknown = day.isoformat()
+        await self._end(day, is_known=not unknown)
         for key, notice in [*self._reminders(day), *unknown]:
             if key not in self._posted:
                 await self._post(f"calendar|{key}", notice)
                 self._posted.add(key)
+
+    async def _end(self, day: date, *, is_known: bool) -> None:
+        """End what was said of an unknown day: of an earlier one, or once its hours are known."""
+        for key in await standing_troubles(self._store):
+            told = key.removeprefix(_DAY)
+            if not key.startswith(_DAY) or (told == day.isoformat() and not is_known):
+                continue
+            how = _KNOWN if told == day.isoformat() else "that day is over"
+            await end_trouble(self._store, self._outbox, key, how)
 
     def _reminders(self, day: date) -> list[tuple[str, Notice]]:
         found: list[tuple[str, Notice]] = []
@@ -91,10 +97,11 @@ class CalendarWatch:
                 raise AlreadyDone(key)
             said = Change(set={"said_at": self._clock.now()})
             await write_setting(view, key, said)
-            post = Post(notice)
             if isinstance(notice, DayUnknown):
-                post = trouble_card(notice, f"day:{notice.day}")
-            await self._outbox.post(view, post)
+                trouble = f"{_DAY}{notice.day}"
+                await raise_trouble(view, self._outbox, notice, trouble, notice.day)
+            else:
+                await self._outbox.post(view, Post(notice))
 
         try:
             await self._store.transaction(body, nonce=key)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from core.domain.backup import BackupKind, last_evening
 from core.domain.notices.backups import BackupMissed
-from core.domain.notices.post import trouble_card, trouble_over
 from core.engine.accounts.accounts import Accounts
+from core.engine.orders.alarms import end_trouble, raise_trouble
 from core.engine.orders.market_hours import MarketHours
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, BackupFailed
@@ -20,6 +20,7 @@ __all__ = ["NightlyBackup"]
 
 _log = logging.getLogger(__name__)
 _AGAIN = timedelta(hours=1)
+_TROUBLE = "backup"
 
 
 class NightlyBackup:
@@ -50,7 +51,6 @@ class NightlyBackup:
         self._hours = hours
         self._backups = backups
         self._again_at = datetime.min.replace(tzinfo=UTC)
-        self._is_missed = False
 
     async def tick(self) -> None:
         """Make the backup that is due; a failure is said once an evening and tried again hourly."""
@@ -60,6 +60,7 @@ class NightlyBackup:
         evening = last_evening(now)
         newest = self._backups.newest()
         if newest is not None and newest.made_at >= evening:
+            await self._made()  # by hand, or by an earlier life
             return
         if not await self._accounts.ids():
             return
@@ -70,16 +71,15 @@ class NightlyBackup:
             self._again_at = now + _AGAIN
             notice = BackupMissed(str(error), newest.made_at if newest else None)
             await self._say(notice, evening)
-            self._is_missed = True
         else:
-            if self._is_missed:
-                over = trouble_over(BackupMissed.kind, "it is made now", "backup")
-                await self._outbox.post_alone(self._store, over)
-            self._is_missed = False
+            await self._made()
+
+    async def _made(self) -> None:
+        await end_trouble(self._store, self._outbox, _TROUBLE, "it is made now")
 
     async def _say(self, notice: BackupMissed, evening: datetime) -> None:
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, trouble_card(notice, "backup"))
+            await raise_trouble(view, self._outbox, notice, _TROUBLE)
 
         try:
             await self._store.transaction(body, nonce=f"backup missed:{evening.isoformat()}")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -23,8 +22,7 @@ from core.domain.due import square_off_at
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.kept_out import entries_over
 from core.domain.mode import TradingMode
-from core.domain.notices.post import Post, trouble_card
-from core.domain.notices.protection import AlarmOver
+from core.domain.notices.post import Post
 from core.domain.notices.runs import DataMissing, RunFailed
 from core.domain.order import Order, Side
 from core.domain.sessions import Schedule, SessionWindow, trading_day
@@ -32,7 +30,7 @@ from core.domain.target import Context, ParameterValue, Strategy
 from core.domain.views import AssignmentView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
-from core.engine.orders.alarms import end_alarm
+from core.engine.orders.alarms import end_trouble, raise_trouble
 from core.engine.orders.gate import gate_at
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.journal import Journal
@@ -131,7 +129,6 @@ class Runner:
         self._lanes = lanes
         self._uncontended = uncontended
         self._planning = asyncio.Lock()
-        self._without_data: set[str] = set()
 
     async def run(self, request: RunRequest) -> str:
         """Compute the targets, commit the run, wake the accounts; return one line on the result.
@@ -149,7 +146,6 @@ class Runner:
         except NoData as error:
             notice = DataMissing(request.strategy, str(error))
             await self._notify(notice, request, await self._last_run(request))
-            self._without_data.add(request.strategy)
             return f"no market data: {error}"
         except StrategyFailed as error:
             await self._notify(RunFailed(request.strategy, str(error)), request, str(error))
@@ -164,24 +160,17 @@ class Runner:
             line = await self._commit(strategy, request, decided, parameters)
         except AlreadyDone:
             line = "this run was done already"
-        if request.strategy in self._without_data:  # orders go before words
-            await self._say_data(request.strategy)
+        await self._say_data(request.strategy)  # orders go before words
         return line
 
     async def _say_data(self, name: str) -> None:
         """Let the message about missing data say that they are there again."""
-        over = AlarmOver("", DataMissing.kind, name, "market data are there again")
-
-        async def body(view: StoreView) -> None:
-            await end_alarm(view, self._outbox, f"trouble:data:{name}", over, is_anew=False)
-
+        how = "market data are there again"
         try:
-            await self._store.transaction(body, nonce=f"data:{secrets.token_hex(8)}")
+            await end_trouble(self._store, self._outbox, f"data:{name}", how)
         except StoreError as error:
             # The run is committed and its orders are out: the next one says it.
             _log.warning("%s: that its data are there again was not said: %s", name, error)
-            return
-        self._without_data.discard(name)
 
     async def warm(self, name: str, only: str | None = None) -> None:
         """Have connections open and positions read that a strategy's slot, which is near, needs.
@@ -254,10 +243,11 @@ class Runner:
         day = trading_day(request.slot_at)
 
         async def body(view: StoreView) -> None:
-            is_whole = isinstance(notice, DataMissing) and not notice.others_run
-            key = f"data:{request.strategy}"
-            post = trouble_card(notice, key) if is_whole else Post(notice)
-            await self._outbox.post(view, post)
+            name = request.strategy
+            if isinstance(notice, DataMissing) and not notice.others_run:
+                await raise_trouble(view, self._outbox, notice, f"data:{name}", name)
+            else:
+                await self._outbox.post(view, Post(notice))
 
         try:
             await self._store.transaction(

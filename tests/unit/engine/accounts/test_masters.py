@@ -13,6 +13,7 @@ from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.domain.notices.protection import AlarmOver
 from core.domain.notices.system import InstrumentsOld
 from core.domain.sessions import IST
 from core.engine.accounts.masters import Masters
@@ -139,3 +140,26 @@ async def test_fyers_account_needs_some_master() -> None:
     account = await engine.connect(broker=FYERS)
     with pytest.raises(BrokerReadError):
         await engine.wiring.connections.client(account)
+
+
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["", "over a restart"])
+async def test_missing_master_is_over_when_it_is_loaded(*, is_restarted: bool) -> None:
+    """Whoever restarts because of it is told too that the list is there, and once."""
+    engine = await at(NOON).owned()
+    engine.brokers[FYERS].master.trouble = "HTTP 502"
+    with pytest.raises(BrokerReadError, match="HTTP 502"):
+        await engine.wiring.masters.instruments(FYERS)
+    for _ in range(3):
+        await engine.clock.advance(20)
+        await engine.wiring.masters.tick()
+    assert len(await engine.notices(InstrumentsOld)) == 1
+    if is_restarted:
+        engine = MemoryEngine(engine.clock, store=engine.store)
+    engine.brokers[FYERS].master.trouble = ""
+    for _ in range(3):
+        await engine.clock.advance(20)
+        await engine.wiring.masters.instruments(FYERS)
+    (over,) = await engine.notices(AlarmOver)
+    assert isinstance(over, AlarmOver)
+    assert (over.alarm, over.subject) == (InstrumentsOld.kind, "Fyers")

@@ -11,6 +11,7 @@ import pytest
 
 from core.adapters.calendar import FILE_NAME, TradingCalendar, _data, import_file
 from core.domain.calendar_years import CalendarYear, Confidence
+from core.domain.notices.protection import AlarmOver
 from core.domain.sessions import IST
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
@@ -53,7 +54,8 @@ class Chat:
         rows = await self.store.find("outbox", {})
         fresh = sorted(rows, key=lambda row: str(row["_id"]))[self._told :]
         self._told = len(rows)
-        return [{"kind": row["kind"], **row["data"]} for row in fresh]
+        shown = [{"kind": row["kind"], **row["data"]} for row in fresh]
+        return [one for one in shown if one["kind"] != AlarmOver.kind]  # an edit, without a sound
 
 
 @pytest.fixture
@@ -122,3 +124,60 @@ async def test_session_of_unknown_hours_is_told(owned: MemoryStore) -> None:
     (told,) = await chat.on(date(2026, 11, 8))
     assert (told["kind"], told["exit_hours"]) == ("day_unknown", "")
     assert "Muhurat" in told["reason"]
+
+
+class Days:
+    """A watch that is asked on one day after another, and the ends that the chat was told."""
+
+    def __init__(self, store: MemoryStore, first: date) -> None:
+        self.store = store
+        self.clock = ManualClock(datetime.combine(first, time(9, 0), IST))
+        self.calendar: Calendar = SHIPPED
+        self.restart()
+
+    def restart(self) -> None:
+        """Let the watch know no more than the store does."""
+        self.watch = CalendarWatch(self.store, self.clock, self.calendar, Outbox(self.clock))
+
+    async def ends(self, *, after_days: int = 0) -> list[tuple[str, str]]:
+        """Return what was said of the ends of unknown days when the watch has looked."""
+        await self.clock.advance(after_days * 86_400 + 1)
+        await self.watch.tick()
+        rows = await self.store.find("outbox", {"kind": AlarmOver.kind}, sort=[("seq", 1)])
+        return [(row["data"]["subject"], row["data"]["how"]) for row in rows]
+
+
+FRIDAY = date(LAST + 1, 1, 7)
+
+
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["", "over a restart"])
+@pytest.mark.parametrize("after_days", [1, 3], ids=["a weekend", "a day as unknown"])
+async def test_unknown_day_that_is_over_was_never_known(
+    owned: MemoryStore, *, after_days: int, is_restarted: bool
+) -> None:
+    """The next morning nobody may read that strategies had entered after all."""
+    days = Days(owned, FRIDAY)
+    assert await days.ends() == []
+    if is_restarted:
+        days.restart()
+    over = [(FRIDAY.isoformat(), "that day is over")]
+    assert await days.ends(after_days=after_days) == over
+    assert await days.ends() == over
+
+
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["", "over a restart"])
+async def test_unknown_day_becomes_known(owned: MemoryStore, *, is_restarted: bool) -> None:
+    """Its hours were imported: the card says so on that day, once."""
+    days = Days(owned, FRIDAY)
+    assert await days.ends() == []
+    data = _data.load()
+    year = CalendarYear(LAST + 1, Confidence.PUBLISHED, "NSE")
+    known = TradingCalendar(replace(data, years={**data.years, ("equity", LAST + 1): year}))
+    days.watch._calendar = days.calendar = known
+    if is_restarted:
+        days.restart()
+    over = [(FRIDAY.isoformat(), "its hours are known now, so strategies enter again")]
+    assert await days.ends() == over
+    assert await days.ends(after_days=3) == over

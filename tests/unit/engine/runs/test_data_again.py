@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from core.domain.notices.protection import AlarmOver
+from core.domain.notices.runs import DataMissing
 from core.domain.target import Direction
 from core.engine.runs import runner
 from core.errors import StoreUnavailable
@@ -20,14 +22,11 @@ async def test_run_is_no_failure_because_its_data_could_not_be_told_of(
 ) -> None:
     """Its orders are committed by then; the next run says it, and the one after says nothing."""
     bench = await RunBench().opened()
-    bars, said, is_away = bench.broker.bars.pop(SBIN), [], True
+    bars = bench.broker.bars.pop(SBIN)
 
-    async def says(_view: object, _outbox: object, key: str, *_: object, **__: object) -> None:
-        if is_away:
-            raise StoreUnavailable("the store is away")
-        said.append(key)
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("the store is away")
 
-    monkeypatch.setattr(runner, "end_alarm", says)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(bench.run())
         while not task.done():  # it waits for them
@@ -35,9 +34,12 @@ async def test_run_is_no_failure_because_its_data_could_not_be_told_of(
     assert "no market data" in task.result()
     bench.broker.bars[SBIN] = bars
     bench.strategy.want(Direction.LONG)
-    assert await bench.run() == "1 entry order(s) on 1 account(s)"
-    assert said == []
-    is_away = False
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "end_trouble", away)
+        assert await bench.run() == "1 entry order(s) on 1 account(s)"
+    assert await bench.engine.notices(AlarmOver) == []
     await bench.run()
     await bench.run()
-    assert said == [f"trouble:data:{bench.strategy.name}"]
+    (over,) = await bench.engine.notices(AlarmOver)
+    assert isinstance(over, AlarmOver)
+    assert (over.alarm, over.subject) == (DataMissing.kind, bench.strategy.name)

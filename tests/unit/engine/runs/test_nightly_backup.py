@@ -10,6 +10,7 @@ import pytest
 
 from core.domain.backup import BackupFile, BackupKind, last_evening
 from core.domain.notices.backups import BackupMissed
+from core.domain.notices.protection import AlarmOver
 from core.domain.sessions import IST
 from core.engine.runs.nightly_backup import NightlyBackup
 from core.errors import BackupFailed
@@ -44,6 +45,10 @@ class Bench:
         self.clock = ManualClock(at, at)
         self.engine = MemoryEngine(self.clock)
         self.folder = Folder(self.clock)
+        self.restart()
+
+    def restart(self) -> None:
+        """Let who makes them know no more than the store does."""
         wiring = self.engine.wiring
         self.nightly = NightlyBackup(
             self.engine.store,
@@ -119,3 +124,25 @@ def test_evening_is_indias() -> None:
     evening = MONDAY.replace(hour=17)
     assert last_evening(evening) == evening
     assert last_evening(evening + timedelta(hours=20)) == evening
+
+
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["", "over a restart"])
+@pytest.mark.parametrize("is_by_hand", [False, True], ids=["by itself", "by hand"])
+async def test_missed_backup_is_over_when_there_is_one(
+    bench: Bench, *, is_by_hand: bool, is_restarted: bool
+) -> None:
+    """Whoever makes room for it, restarts and makes one is told no more that it is missing."""
+    bench.folder.trouble = BackupFailed("/backups: No space left on device.")
+    await bench.times(8)
+    assert await bench.engine.notices(BackupMissed)
+    bench.folder.trouble = None
+    if is_by_hand:
+        await bench.folder.take(BackupKind.BY_HAND)
+    if is_restarted:
+        bench.restart()
+    await bench.times(2)
+    await bench.times(30)
+    (over,) = await bench.engine.notices(AlarmOver)
+    assert isinstance(over, AlarmOver)
+    assert (over.alarm, over.how) == (BackupMissed.kind, "it is made now")
