@@ -1,14 +1,14 @@
-"""What was read from a document, remembered as long as the document stays what it is."""
+"""What was read from documents, remembered as long as these stay what they are."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from core.ports.store import Document, SharedRow
+from core.ports.store import Document, SharedRow, Store
 
-__all__ = ["Remembered"]
+__all__ = ["Remembered", "Unchanged"]
 
 T = TypeVar("T")
 _MOST = 4_000
@@ -54,3 +54,44 @@ class Remembered(Generic[T]):
             self._known.clear()
         self._known[key] = (row, value)
         return value
+
+
+class _AllBut:
+    """Every collection but one."""
+
+    def __init__(self, collection: str) -> None:
+        self._collection = collection
+
+    def __contains__(self, name: object) -> bool:
+        return name != self._collection
+
+
+class Unchanged(Generic[T]):
+    """Reads something out of a collection again only when that was written; the same object then.
+
+    Two hundred accounts are listed several times a second by what looks whether there is anything
+    to do, and seldom one of them changes. Where a store does not know what was written, it is read
+    each time.
+
+    Args:
+        store: Where the collection is.
+        collection: Its name.
+        read: Reads it outside of any transaction; what it returns is shared by all who ask.
+    """
+
+    def __init__(self, store: Store, collection: str, read: Callable[[], Awaitable[T]]) -> None:
+        self._store = store
+        self._others = _AllBut(collection)
+        self._read = read
+        self._known: tuple[int, T] | None = None
+
+    async def __call__(self) -> T:
+        """Return what stands there."""
+        # Asked for before the read: what is written during it makes the next one read again.
+        number = self._store.changes(self._others)
+        known = self._known
+        if known is not None and known[0] == number:
+            return known[1]
+        found = await self._read()
+        self._known = None if number is None else (number, found)
+        return found

@@ -220,6 +220,19 @@ class Store(StoreView, Protocol):
         """
         ...
 
+    def changes(self, others: Container[str]) -> int | None:
+        """Return a number that is the same as before while nothing was written.
+
+        Writes that are under way count.
+
+        Args:
+            others: Collections whose writes do not count.
+
+        Returns:
+            None while it is not known what was written.
+        """
+        ...
+
 
 class ServedStore(Store, Protocol):
     """A store as a controller holds it: with its server, and the sessions its lease records."""
@@ -276,19 +289,6 @@ class ServedStore(Store, Protocol):
 
         Returns:
             A line for each document that differs, with the names of its fields.
-        """
-        ...
-
-    def changes(self, others: Container[str]) -> int | None:
-        """Return a number that is the same as before while nothing was written.
-
-        Writes that are under way count.
-
-        Args:
-            others: Collections whose writes do not count.
-
-        Returns:
-            None while it is not known what was written.
         """
         ...
 

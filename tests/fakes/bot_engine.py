@@ -32,6 +32,7 @@ from core.domain.order import Order, OrderRequest, OrderState
 from core.domain.sessions import IST, trading_day
 from core.domain.target import Strategy
 from core.domain.views import OrderView, PositionView, RunView
+from core.engine.accounts.documents import account_row
 from core.engine.control.control import Control
 from core.engine.orders.documents import order_row
 from core.engine.orders.gate import add_gate, new_gate
@@ -230,7 +231,7 @@ class BotEngine:
         now = self.clock.now()
         for one in accounts:
             draft = AccountDraft(one.broker, one.display_name, one.api_key, "a secret")
-            row = self.wiring.accounts._new_row(one.broker_id, draft, now)
+            row = account_row(one.broker_id, draft, now, self.vault.seal)
             token = None if one.needs_login else self.vault.seal("token")
             row |= {
                 "is_default": one.is_default,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -117,6 +117,9 @@ class StumblingStore:
     async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
         self._check()
         return await self._store.delete(collection, where)
+
+    def changes(self, others: Container[str]) -> int | None:
+        return None if self.is_away else self._store.changes(others)
 
     async def transaction(self, body: Callable[[BulkView], Awaitable[Any]], *, nonce: str) -> Any:
         self._check()

@@ -19,17 +19,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from core.domain.account import Account, AccountDraft, CarriedLogin, Sharing, TokenStatus
+from core.domain.account import Account, AccountDraft, CarriedLogin, TokenStatus
 from core.domain.account_names import refuse_taken_name
-from core.domain.broker_profile import BrokerProfile, unknown_broker
+from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.identifiers import broker_id_for, is_paper
 from core.domain.mode import TradingMode
 from core.domain.route import Route, checked_proxy
+from core.engine.accounts.documents import account_of, account_row
 from core.engine.accounts.global_mode import hold_global_mode
 from core.engine.accounts.login_links import end_every_link_of
 from core.engine.orders.gate import add_gate, close_gate, new_gate
-from core.engine.remembered import Remembered
+from core.engine.remembered import Remembered, Unchanged
 from core.errors import DuplicateKey, NotFound, TransactionConflict, UserError
 from core.ports.broker import Credentials
 from core.ports.clock import Clock
@@ -39,6 +40,7 @@ from core.ports.vault import Vault
 __all__ = ["Accounts", "is_live", "live_ids", "update_account"]
 
 _ACCOUNTS = "broker_accounts"
+_Present = tuple[tuple[Account, ...], tuple[tuple[Account, datetime | None], ...]]
 RELEASING = "releasing"
 """Set with the hand-over of an account, unset when its orders were asked to be cancelled."""
 _ENTROPY_BYTES = 16
@@ -91,7 +93,8 @@ class Accounts:
         self._vault = vault
         self._clock = clock
         self._brokers = {broker.name: broker for broker in brokers}
-        self._remembered = Remembered(self._read)
+        self._remembered = Remembered(lambda row: account_of(row, self._brokers))
+        self._present = Unchanged(store, _ACCOUNTS, self._read_present)
         self._has_broker = False
 
     def read(self, row: Document) -> Account:
@@ -101,46 +104,19 @@ class Accounts:
         """
         return self._remembered(row)
 
-    def _read(self, row: Document) -> Account:
-        broker = self._brokers.get(row["broker_type"]) or unknown_broker(row["broker_type"])
-        parked = row.get("parked_reason", "")
-        if not broker.is_supported:
-            parked = f"this version of Saarthi does not know the broker {broker.name!r}"
-        return Account(
-            broker_id=row["_id"],
-            broker=broker,
-            display_name=row["display_name"],
-            api_key=row["api_key"],
-            is_default=row["is_default"],
-            enabled=row["enabled"],
-            trading_mode=TradingMode(row["trading_mode"]),
-            token_status=TokenStatus(row["token_status"]),
-            token_generated_at=row.get("token_generated_at"),
-            created_at=row["created_at"],
-            last_run_at=row.get("last_run_at"),
-            user_id=row.get("user_id"),
-            user_name=row.get("user_name"),
-            drain=row.get("drain", False),
-            parked_reason=parked,
-            source_address=row.get("source_address"),
-            proxy=row.get("proxy") or "",
-            registered=tuple(row.get("registered") or ()),
-            registered_at=row.get("registered_at"),
-            sharing=Sharing(row["sharing"]) if row.get("sharing") else None,
-            address_seen=row.get("address_seen") or "",
-            address_checked_at=row.get("address_checked_at"),
-            address_trouble=row.get("address_trouble") or "",
-        )
-
     async def all(self) -> tuple[Account, ...]:
         """Return the connected accounts, the default first, then by name."""
-        return tuple(account for account, _ in await self.all_with_logins())
+        return (await self._present())[0]
 
-    async def all_with_logins(self) -> list[tuple[Account, datetime | None]]:
+    async def all_with_logins(self) -> Sequence[tuple[Account, datetime | None]]:
         """Return the same, each with the market time of its last login: it ends the token."""
+        return (await self._present())[1]
+
+    async def _read_present(self) -> _Present:
         rows = await self._store.find(_ACCOUNTS, {"live": True})
         found = [(self.read(row), row.get("token_market_at")) for row in rows]
-        return sorted(found, key=lambda one: (not one[0].is_default, one[0].display_name.lower()))
+        found.sort(key=lambda one: (not one[0].is_default, one[0].display_name.lower()))
+        return tuple(account for account, _ in found), tuple(found)
 
     async def ids(self) -> list[str]:
         """Return the ids of all accounts, of those that were disconnected too."""
@@ -268,7 +244,7 @@ class Accounts:
         """
         now = self._clock.now()
         broker_id = broker_id_for(draft.broker.name, secrets.token_bytes(_ENTROPY_BYTES))
-        row = self._new_row(broker_id, draft, now)
+        row = account_row(broker_id, draft, now, self._vault.seal)
 
         async def body(view: StoreView) -> None:
             live = await view.find(_ACCOUNTS, {"live": True})
@@ -297,7 +273,7 @@ class Accounts:
         """
         broker_id = broker_id_for(draft.broker.name, secrets.token_bytes(_ENTROPY_BYTES))
         row = {
-            **self._new_row(broker_id, draft, self._clock.now()),
+            **account_row(broker_id, draft, self._clock.now(), self._vault.seal),
             "is_default": True,
             "enabled": True,
             "trading_mode": mode.value,
@@ -311,36 +287,6 @@ class Accounts:
         await _end_default(view)
         await view.insert(_ACCOUNTS, row)
         return broker_id
-
-    def _new_row(self, broker_id: str, draft: AccountDraft, now: datetime) -> Document:
-        # A paper account has nobody to log in: it is as it would be after a login that never ends.
-        is_paper = draft.broker.is_paper
-        status = TokenStatus.VALID if is_paper else TokenStatus.EXPIRED
-        return {
-            "_id": broker_id,
-            "broker_id": broker_id,
-            "broker_type": draft.broker.name,
-            "display_name": draft.display_name,
-            "display_key": draft.display_name.lower(),
-            "live": True,
-            "is_default": False,
-            "enabled": False,
-            "drain": False,
-            "trading_mode": TradingMode.NORMAL.value,
-            "api_key": draft.api_key,
-            "api_secret": None if is_paper else self._vault.seal(draft.api_secret),
-            "access_token": None,
-            "token_generated_at": now if is_paper else None,
-            "token_market_at": None,
-            "token_status": status.value,
-            "user_id": broker_id if is_paper else None,
-            "user_name": None,
-            "parked_reason": "",
-            "source_address": None,
-            "created_at": now,
-            "last_run_at": None,
-            "disconnected_at": None,
-        }
 
     async def rename(self, command: Command, broker_id: str, name: str) -> Account:
         """Change the display name; raises ``UserError`` when it is taken."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 
 from core.domain.account import Account, TokenStatus
@@ -64,6 +65,20 @@ def is_of_the_day(logged_in: datetime, dies_at: time | None, now: datetime) -> b
     return token_ends_at(logged_in, dies_at) > opens
 
 
+_Logged = tuple[Account, datetime | None]
+"""An account, and the market time of its last login."""
+
+
+def _first_end(accounts: Iterable[_Logged]) -> datetime | None:
+    """Return when the first token dies by the clock; None where none does."""
+    ends = (
+        token_ends_at(since, one.broker.tokens_die_at)
+        for one, since in accounts
+        if since is not None and one.broker.tokens_die_at is not None and not one.needs_login
+    )
+    return min(ends, default=None)
+
+
 class Tokens:
     """Finds out when tokens end, and keeps the warning in the chat up to date."""
 
@@ -84,6 +99,8 @@ class Tokens:
         self._outbox = outbox
         self._interval = timedelta(seconds=warning_interval_s)
         self._probed_day = ""
+        self._ends_of: Sequence[_Logged] = ()
+        self._first_end: datetime | None = None
 
     async def mark_expired(
         self,
@@ -229,7 +246,13 @@ class Tokens:
 
     async def _expire_by_clock(self) -> None:
         now, has_ended = self._clock.market_now(), False
-        for account, since in await self._accounts.all_with_logins():
+        # Of two hundred accounts none ends before the first of them does, until one is changed.
+        accounts = await self._accounts.all_with_logins()
+        if accounts is not self._ends_of:
+            self._ends_of, self._first_end = accounts, _first_end(accounts)
+        if self._first_end is None or now < self._first_end:
+            return
+        for account, since in accounts:
             dies_at = account.broker.tokens_die_at
             if dies_at is None or account.needs_login:
                 continue

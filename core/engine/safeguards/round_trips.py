@@ -57,6 +57,7 @@ from core.engine.orders.run_rows import insert_run
 from core.engine.outbox import Outbox
 from core.engine.runs.market_data import MarketData, NoData
 from core.engine.runs.settings import StrategySettings
+from core.engine.workers.rest import Rest
 from core.errors import AlreadyDone, BrokerReadError, UserError
 from core.ports.clock import Clock
 from core.ports.store import Document, Store, StoreView
@@ -144,6 +145,7 @@ class RoundTrips:
         self._proof_address = proof_address
         self._wake = wake
         self._looked: set[str] = set()
+        self._rest = Rest(store)
 
     # What a user sees and asks for
 
@@ -310,9 +312,13 @@ class RoundTrips:
 
     async def tick(self) -> None:
         """Take every round trip on, and look once whether an account is proved by its journal."""
+        if self._rest.lasts:
+            return  # all that a trip waits for is written
+        self._rest.begin()
         for account in await self._accounts.all():
             with suppress(AlreadyDone):
                 await self._tick(account.broker_id)
+        self._rest.end(is_quiet=True)
 
     async def _tick(self, broker_id: str) -> None:
         address = self._proof_address(broker_id)

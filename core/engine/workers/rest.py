@@ -7,7 +7,7 @@ turn could find, until something is written, a read is due, or somebody wakes it
 
 from __future__ import annotations
 
-from core.ports.store import ServedStore
+from core.ports.store import Store
 
 __all__ = ["Rest"]
 
@@ -16,9 +16,9 @@ _OF_OTHERS = frozenset({"lease", "commits", "outbox", "cards", "inbox"})
 
 
 class Rest:
-    """Of one account."""
+    """Of one account, or of what looks at all of them."""
 
-    def __init__(self, store: ServedStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._began: int | None = None
         self._since: int | None = None

@@ -34,6 +34,24 @@ async def test_logins_that_end_in_the_morning_are_one_message() -> None:
     assert all(one.parked_reason.endswith(", as each day") for one in ended)
 
 
+@pytest.mark.row("B6")
+async def test_login_that_is_renewed_ends_at_its_own_time() -> None:
+    """Looks in between know from before when the first login ends."""
+    engine = await MemoryEngine(market_clock(EVENING)).owned()
+    first, second = [await engine.connect(name, logged_in=False) for name in ("First", "Second")]
+    await engine.become_writer()
+    tokens, found = engine.wiring.tokens, []
+    for account, hours in ((first, 15), (second, 1), (None, 23)):
+        await tokens.tick(engine.wiring.connections)
+        if account is not None:
+            await engine.log_in(account)
+        await tokens.tick(engine.wiring.connections)
+        await engine.clock.advance(hours * 3600)
+        await tokens.tick(engine.wiring.connections)
+        found.append([one.needs_login for one in await engine.control.accounts.all()])
+    assert found == [[True, True], [True, False], [True, True]]
+
+
 @pytest.mark.row("B10")
 async def test_the_message_that_asked_for_a_login_goes_with_it() -> None:
     """No login button of before is left to be tapped once the account is logged in.

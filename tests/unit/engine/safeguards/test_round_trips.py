@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from core.config import Settings
+from core.domain.account import Account
 from core.domain.limits import LimitKind
 from core.domain.mode import TradingMode
 from core.domain.notices.limits import RoundTripFailed, RoundTripPassed
@@ -293,3 +294,26 @@ async def test_proof_holds_at_the_address_where_it_was_made():
     await restarted(bench)
     await control(bench).round_trips.tick()
     assert "no smallest round trip" in await signal(bench)
+
+
+async def test_looks_at_nothing_new_read_nothing_and_a_trip_goes_on_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A look comes each second; two hundred accounts are seldom asked for a round trip."""
+    bench = await a_bench()
+    await set_limits(bench)
+    await bench.engine.become_writer()
+    accounts, reads = bench.engine.wiring.accounts, []
+
+    async def counted() -> tuple[Account, ...]:
+        reads.append("accounts")
+        return await type(accounts).all(accounts)
+
+    monkeypatch.setattr(accounts, "all", counted)
+    for _ in range(3):
+        await control(bench).round_trips.tick()
+    assert reads == ["accounts"]
+    await begin(bench)
+    await goes_on(bench)
+    assert bench.sent() == [("BUY", 1), ("SELL", 1)]
+    assert (await limits_at(bench.engine.writer, bench.account.broker_id)).proved is not None
