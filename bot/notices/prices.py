@@ -24,7 +24,7 @@ def price_notice(notice: PriceNotice) -> Screen:
             return Screen("📶 Prices are pushed again: runs decide as their bars close.")
         case SourceSilent():
             cost = (
-                "so runs ask another account after 4 s, and decide that much later"
+                "so runs ask another account beside it, and may decide some seconds later"
                 if notice.has_others
                 else "and there is no other to ask: runs wait up to 12 s for it, and enter nothing "
                 "without an answer"

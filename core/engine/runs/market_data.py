@@ -4,9 +4,10 @@ The setting ``data_account`` names the first source; the other connected account
 order of the account list. A source whose plan has no data (PERMISSION) is skipped for the day and
 is no login problem; one whose login is dead is skipped as well.
 
-Who says nothing for a few seconds is left for another; where there is no other, it is asked again
-beside the first question, so that one lost request costs a slot these seconds and not the slot. The
-whole deadline stays, for a broker that is merely slow.
+Who says nothing for longer than is usual has another asked beside it, and is left after a few
+seconds. Where there is no other, it is asked again beside the first question, so that one lost
+request costs a slot these seconds and not the slot. The whole deadline stays, for a broker that is
+merely slow.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from core.domain.account import Account
 from core.domain.broker import Candle, Quote
@@ -43,6 +45,7 @@ DATA_ACCOUNT = "data_account"
 _SOURCE_DEADLINE_S = 12.0
 _NEXT_AFTER_S = 4.0
 _LOOK_S = 0.5
+_FIRST = asyncio.FIRST_COMPLETED
 
 
 class NoData(SaarthiError):
@@ -64,6 +67,7 @@ class MarketData:
         self._accounts = accounts
         self._connections = connections
         self._without_plan: dict[str, str] = {}
+        self._left: set[asyncio.Task[Any]] = set()
         self.times = SourceTimes(clock)
         self._practice_day = ""
 
@@ -174,34 +178,110 @@ class MarketData:
         ask: Callable[[BrokerClient], Awaitable[T]],
         deadline_s: float,
     ) -> T:
-        answers = []
-        failed: set[str] = set()
-        for account, patience_s in await self._in_order(deadline_s):
-            if account.broker_id in failed:
-                continue
-            try:
-                client = await self._connections.client(account)
-                if client is None:
-                    continue
-                return await self._answer(account, what, partial(ask, client), patience_s)
-            except BrokerReadError as error:
-                # The plan is bought for a month: asking again today would cost every slot a
-                # request.
-                if error.fault is ReadFault.PERMISSION:
-                    today = trading_day(self._clock.market_now())
-                    self._without_plan[account.broker_id] = today
-                failed.add(account.broker_id)
-                answers.append(f"{account.label}: {error}")
-            except TimeoutError:
-                if patience_s >= _NEXT_AFTER_S:
-                    self.times.is_late(account, what)
-                self.times.given_up(account, patience_s)
-                if patience_s == deadline_s:
-                    answers.append(f"{account.label}: no answer in time")
-            except (VaultError, NotFound) as error:
-                failed.add(account.broker_id)
-                answers.append(f"{account.label}: {error}")
-        raise NoData("; ".join(answers) or "no account is logged in that could give market data")
+        round_ = _Round(what, ask, deadline_s)
+        beside, after = await self._in_order(deadline_s)
+        if found := await self._soonest_of(round_, beside):
+            return found[0]
+        for account, patience_s in after:
+            if found := await self._try(round_, account, patience_s):
+                return found[0]
+        words = "; ".join(round_.words)
+        raise NoData(words or "no account is logged in that could give market data")
+
+    async def _soonest_of(
+        self, round_: _Round[T], sources: Sequence[tuple[Account, float]]
+    ) -> list[T]:
+        """Ask sources, each beside those before it that are silent for longer than is usual.
+
+        What is asked still when an answer is there goes on by itself: whether it answers at all is
+        to be known. Two questions ask no account twice, so none is asked faster than its rate.
+        """
+        asked: set[asyncio.Task[list[T]]] = set()
+        try:
+            for account, patience_s in sources:
+                newest = asyncio.get_running_loop().create_task(
+                    self._try(round_, account, patience_s), name=f"{round_.what} {account.label}"
+                )
+                asked.add(newest)
+                is_last = account is sources[-1][0]
+                if found := await self._heard(round_, asked, None if is_last else newest, account):
+                    return found
+        except BaseException:
+            for one in asked:
+                one.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+            raise
+        finally:
+            self._leave(asked)
+        return []
+
+    async def _heard(
+        self,
+        round_: _Round[T],
+        asked: set[asyncio.Task[list[T]]],
+        newest: asyncio.Task[list[T]] | None,
+        account: Account,
+    ) -> list[T]:
+        """Wait for an answer; without one until the newest has ended or is overdue.
+
+        Args:
+            round_: What is asked.
+            asked: Who is asked; those that have ended are taken out.
+            newest: Who was asked last; None where there is nobody left to ask.
+            account: Its account.
+        """
+        after_s = min(_NEXT_AFTER_S, self.times.next_after_s(account, round_.what))
+        wait_s = after_s
+        while asked and (newest is None or newest in asked):
+            timeout = None if newest is None else wait_s
+            done, _ = await asyncio.wait(asked, timeout=timeout, return_when=_FIRST)
+            asked -= done
+            for one in done:
+                if found := one.result():
+                    return found
+            if not done and self.times.is_quiet(account, round_.what, after_s):
+                self.times.is_overdue(account, round_.what)
+                return []
+            wait_s = min(_LOOK_S, after_s)
+        return []
+
+    def _leave(self, asked: Iterable[asyncio.Task[list[T]]]) -> None:
+        """Let questions go on whose answers nobody waits for."""
+        for one in asked:
+            self._left.add(one)
+            one.add_done_callback(self._ended)
+
+    def _ended(self, one: asyncio.Task[Any]) -> None:
+        self._left.discard(one)
+        if not one.cancelled() and (error := one.exception()) is not None:
+            _log.info("%s: %s", one.get_name(), error)
+
+    async def _try(self, round_: _Round[T], account: Account, patience_s: float) -> list[T]:
+        """Return a source's answer, or nothing and note why."""
+        if account.broker_id in round_.failed:
+            return []
+        what = round_.what
+        try:
+            client = await self._connections.client(account)
+            if client is None:
+                return []
+            return [await self._answer(account, what, partial(round_.ask, client), patience_s)]
+        except BrokerReadError as error:
+            # The plan is bought for a month: asking again today would cost every slot a request.
+            if error.fault is ReadFault.PERMISSION:
+                self._without_plan[account.broker_id] = trading_day(self._clock.market_now())
+            round_.fail(account, error)
+        except TimeoutError:
+            if patience_s >= _NEXT_AFTER_S:
+                self.times.is_late(account, what)
+            self.times.given_up(account, patience_s)
+            if patience_s == round_.deadline_s:
+                round_.words.append(f"{account.label}: no answer in time")
+        except (VaultError, NotFound) as error:
+            round_.fail(account, error)
+        finally:
+            self.times.ended(account, what)
+        return []
 
     async def _answer(
         self, account: Account, what: str, ask: Callable[[], Awaitable[T]], patience_s: float
@@ -228,24 +308,47 @@ class MarketData:
         if not answers:
             raise failures[0]
         in_time = self._clock.monotonic() - began < _NEXT_AFTER_S
-        self.times.answered(account, what, in_time=in_time)
+        self.times.answered(account, what, began, in_time=in_time)
         return answers[0]
 
-    async def _in_order(self, deadline_s: float) -> list[tuple[Account, float]]:
-        """Return whom to ask, and how long each may take.
+    async def _in_order(
+        self, deadline_s: float
+    ) -> tuple[list[tuple[Account, float]], list[tuple[Account, float]]]:
+        """Return whom to ask beside one another and then one by one, and how long each may take.
 
-        One that hangs must not cost each look its whole deadline: another is asked after a few
-        seconds, those that were slow lately at last, and again who was left when none has answered.
+        One that hangs must not cost each look its whole deadline: those that were slow lately are
+        asked at last, and again who was left when none has answered.
         """
         sources = await self.sources()
         slow = [one for one in sources if self.times.is_slow(one)]
         quick = [one for one in sources if one not in slow]
-        patience_s = min(deadline_s, _NEXT_AFTER_S)
-        if len(sources) == 1 or patience_s == deadline_s:
-            return [(one, deadline_s) for one in (*quick, *slow)]
-        hasty = [(one, patience_s) for one in quick]
+        patience_s = deadline_s if len(sources) == 1 else min(deadline_s, _NEXT_AFTER_S)
+        beside = [(one, patience_s) for one in quick]
+        if patience_s == deadline_s:
+            return beside, [(one, deadline_s) for one in slow]
         # Who hangs was first, so who only needs longer comes before it now.
-        return [*hasty, *((one, deadline_s) for one in (*slow, *reversed(quick)))]
+        return beside, [(one, deadline_s) for one in (*slow, *reversed(quick))]
+
+
+@dataclass(slots=True)
+class _Round(Generic[T]):
+    """One question to the sources.
+
+    Attributes:
+        failed: Who need not be asked again.
+        words: Why there is no answer, a clause for each source.
+    """
+
+    what: str
+    ask: Callable[[BrokerClient], Awaitable[T]]
+    deadline_s: float
+    failed: set[str] = field(default_factory=set)
+    words: list[str] = field(default_factory=list)
+
+    def fail(self, account: Account, error: Exception) -> None:
+        """Note what a source has said in place of an answer."""
+        self.failed.add(account.broker_id)
+        self.words.append(f"{account.label}: {error}")
 
 
 async def _outcome(ask: Callable[[], Awaitable[T]]) -> tuple[list[T], list[Exception]]:

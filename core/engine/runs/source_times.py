@@ -14,6 +14,13 @@ _log = logging.getLogger(__name__)
 _SLOW_FOR_S: Final = 60.0
 _QUIET_S: Final = 2.0
 """A source that answered somebody within this keeps its questions waiting for its rate."""
+_TIMES: Final = 3.0
+"""So many times its usual silence lets another be asked beside it."""
+_FIRST_S: Final = 0.5
+"""What is taken for usual before a source has answered anything."""
+_LEAST_S: Final = 0.75
+"""Questions that wait for a rate of three a second see an answer each third of a second."""
+_SHARE: Final = 0.125
 
 
 class SourceTimes:
@@ -28,10 +35,14 @@ class SourceTimes:
         self._clock = clock
         self._slow_at: dict[str, float] = {}
         self._answered_at: dict[tuple[str, str], float] = {}
+        self._usual: dict[tuple[str, str], float] = {}
+        self._overdue: set[tuple[str, str]] = set()
         self.silent: dict[str, set[str]] = {}
 
     def is_slow(self, account: Account) -> bool:
-        """Whether an account let somebody wait in vain lately."""
+        """Whether an account let somebody wait in vain lately, or does so now."""
+        if any(who == account.broker_id for who, _ in self._overdue):
+            return True
         at = self._slow_at.get(account.broker_id)
         return at is not None and self._clock.monotonic() - at < _SLOW_FOR_S
 
@@ -39,14 +50,35 @@ class SourceTimes:
         """Whether an account has answered anything since the start."""
         return any(who == broker_id for who, _ in self._answered_at)
 
-    def is_quiet(self, account: Account, what: str) -> bool:
+    def is_quiet(self, account: Account, what: str, for_s: float = _QUIET_S) -> bool:
         """Whether an account answers nobody at the moment who asks for bars, or for quotes."""
         at = self._answered_at.get((account.broker_id, what))
-        return at is None or self._clock.monotonic() - at >= _QUIET_S
+        return at is None or self._clock.monotonic() - at >= for_s
 
-    def answered(self, account: Account, what: str, *, in_time: bool) -> None:
-        """Note an answer."""
-        self._answered_at[account.broker_id, what] = self._clock.monotonic()
+    def next_after_s(self, account: Account, what: str) -> float:
+        """Return after what silence of an account another is asked beside it.
+
+        Silence is what passes without an answer to anybody while somebody waits: a question that
+        waits for the broker's rate behind others is none.
+        """
+        return max(_LEAST_S, _TIMES * self._usual.get((account.broker_id, what), _FIRST_S))
+
+    def is_overdue(self, account: Account, what: str) -> None:
+        """Note that another is asked beside an account: until it answers, others come first."""
+        self._overdue.add((account.broker_id, what))
+
+    def ended(self, account: Account, what: str) -> None:
+        """Note that nothing is waited for any more that was overdue."""
+        self._overdue.discard((account.broker_id, what))
+
+    def answered(self, account: Account, what: str, asked_at: float, *, in_time: bool) -> None:
+        """Note an answer to what was asked then (monotonic)."""
+        key, now = (account.broker_id, what), self._clock.monotonic()
+        silence = now - max(asked_at, self._answered_at.get(key, asked_at))
+        usual = self._usual.get(key, silence)
+        self._usual[key] = usual + _SHARE * (silence - usual)
+        self._answered_at[key] = now
+        self._overdue.discard(key)
         if in_time:
             owed = self.silent.get(account.broker_id, set())
             owed.discard(what)

@@ -18,8 +18,9 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.prices import SourceSilent
 from core.domain.notices.protection import AlarmOver
 from core.domain.sessions import IST
-from core.engine.runs import market_data
+from core.engine.runs import market_data, source_times
 from core.engine.runs.market_data import NoData
+from core.engine.runs.source_times import SourceTimes
 from core.engine.runs.source_watch import SourceWatch
 from core.errors import BrokerReadError, ReadFault
 from tests.fakes.brokers import SBIN
@@ -76,6 +77,11 @@ class Sources:
         data = self.engine.wiring.market_data
         return await data.candles([SBIN], start=start, end=NOON, minutes=5)
 
+    async def ended(self) -> None:
+        """Wait until nobody is asked any more."""
+        while self.engine.wiring.market_data._left:
+            await asyncio.sleep(0)
+
     def restart(self) -> None:
         """Let who tells know no more than the store does."""
         engine = self.engine
@@ -115,6 +121,97 @@ async def test_a_source_that_hangs_is_left_for_another_and_asked_again_at_last(
     sources = await Sources().opened(monkeypatch, first=first, second=second)
     assert await sources.ask() == {SBIN: [BAR]}
     assert sources.asked == asked
+
+
+async def hedged(monkeypatch: pytest.MonkeyPatch, **does: Sequence[str]) -> Sources:
+    """Sources that are given up after a minute, and of which another is asked far sooner."""
+    sources = await Sources().opened(monkeypatch, **does)
+    monkeypatch.setattr(market_data, "_NEXT_AFTER_S", 60.0)
+    monkeypatch.setattr(market_data, "_SOURCE_DEADLINE_S", 120.0)
+    monkeypatch.setattr(source_times, "_LEAST_S", 0.01)
+    monkeypatch.setattr(source_times, "_FIRST_S", 0.0)
+    return sources
+
+
+async def test_another_is_asked_beside_a_source_that_is_silent_for_longer_than_usual(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slot waits no four seconds; the first is asked on, asked last meanwhile, and nothing is said."""
+    sources = await hedged(monkeypatch, first=[HANGS], second=[ANSWERS])
+    assert await sources.ask() == {SBIN: [BAR]}
+    assert await sources.ask() == {SBIN: [BAR]}
+    assert sources.asked == ["first", "second", "second"]
+    sources.may_answer.set()
+    await sources.ended()
+    assert await sources.ask() == {SBIN: [BAR]}
+    assert sources.asked == ["first", "second", "second", "first"]
+    assert await sources.told() == []
+
+
+async def test_an_answer_of_the_first_counts_beside_the_question_to_the_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was merely slow; and it is asked once."""
+    sources = await hedged(monkeypatch, first=[HANGS], second=[HANGS])
+    sources.does["second"] = [NO_PLAN]
+    question = asyncio.create_task(sources.ask())
+    while len(sources.asked) < 2:
+        await asyncio.sleep(0)
+    sources.may_answer.set()
+    assert await question == {SBIN: [BAR]}
+    assert sources.asked == ["first", "second"]
+
+
+async def test_nobody_else_is_asked_while_a_question_waits_for_the_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A source that answers others is not silent: two accounts would be asked for each bar."""
+    sources = await hedged(monkeypatch, first=[ANSWERS, HANGS], second=[ANSWERS])
+    monkeypatch.setattr(source_times, "_LEAST_S", 60.0)  # however slow this machine is
+    await sources.ask()
+    monkeypatch.setattr(source_times, "_LEAST_S", 0.01)
+    question = asyncio.create_task(sources.ask())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await asyncio.shield(question)
+    assert sources.asked == ["first", "first"]
+    await sources.engine.clock.advance(1)
+    assert await question == {SBIN: [BAR]}
+    assert sources.asked == ["first", "first", "second"]
+
+
+async def test_who_asks_no_more_leaves_no_question_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slot that was given up uses no connection and no rate of the next one."""
+    sources = await hedged(monkeypatch, first=[HANGS], second=[HANGS])
+    question = asyncio.create_task(sources.ask())
+    while len(sources.asked) < 2:
+        await asyncio.sleep(0)
+    question.cancel()
+    with suppress(asyncio.CancelledError):
+        await question
+    await sources.ended()
+    assert not sources.may_answer._waiters
+
+
+async def test_how_long_a_source_is_silent_for_is_learnt_from_its_answers() -> None:
+    """Three times what is usual; of questions that wait behind one another each answer ends a silence."""
+    engine = await MemoryEngine(market_clock(NOON)).owned()
+    account, times, clock = await engine.connect(), SourceTimes(engine.clock), engine.clock
+    least = times.next_after_s(account, "quotes")
+    for _ in range(40):
+        asked_at = clock.monotonic()
+        await clock.advance(1)
+        times.answered(account, "bars", asked_at, in_time=True)
+    assert times.next_after_s(account, "bars") == pytest.approx(3)
+    for _ in range(40):
+        await clock.advance(0.5)
+        times.answered(account, "bars", asked_at, in_time=True)
+    assert times.next_after_s(account, "bars") == pytest.approx(1.5, abs=0.1)
+    for _ in range(40):
+        times.answered(account, "bars", clock.monotonic(), in_time=True)
+    assert (
+        1 / 3 < times.next_after_s(account, "bars") < least == times.next_after_s(account, "quotes")
+    )
 
 
 async def test_a_lone_source_that_says_nothing_is_asked_a_second_time(
@@ -168,6 +265,7 @@ async def test_a_silent_source_is_told_of_once_until_it_answers_in_time(
     for _ in range(2):
         with suppress(NoData):
             await sources.ask()
+        await sources.ended()
         assert await sources.told() == [silent]
         await sources.engine.clock.advance(61)  # it is asked first again
     sources.restart()
