@@ -83,9 +83,13 @@ async def _reading(
 async def _address(notice: AddressWrong | AddressRight, label: str, lookups: Lookups) -> Screen:
     row = ((button("Address", Verb.ADDRESS, notice.broker_id),),)
     if isinstance(notice, AddressRight):
-        seen = f" Its orders leave from {esc(notice.seen)}." if notice.seen else ""
         kept = await lookups.kept_out(notice.broker_id)
-        text = f"✅ The address of {bold(label)} is right again.{seen}"
+        text = (
+            f"✅ The address of {bold(label)} is right again. Its orders leave from "
+            f"{esc(notice.seen)}."
+            if notice.seen
+            else f"✅ {bold(label)} leaves by another way now. From where it is seen is not known."
+        )
         enters = f"It enters nothing yet: {kept}." if kept else "It enters again."
         return Screen(f"{text} {esc(enters)}", row)
     accounts = await lookups.accounts([notice.broker_id])

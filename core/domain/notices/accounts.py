@@ -92,7 +92,7 @@ class AddressRight:
 
     Attributes:
         broker_id: The account.
-        seen: The address that the broker sees.
+        seen: The address that the broker sees; '' when it leaves by another way, unchecked.
     """
 
     kind: ClassVar[str] = "address_right"

@@ -146,16 +146,30 @@ class Addresses:
     async def _judge(
         self, view: StoreView, account: Account, sighting: Sighting, *, is_told: bool
     ) -> None:
-        seen, broker_id = sighting.address, account.broker_id
+        seen = sighting.address
         trouble = sighting.why or seen_trouble(seen, account.registered, account.broker.label)
-        fields = {
-            "address_seen": seen,
-            "address_checked_at": self._clock.now(),
-            "address_trouble": trouble,
-        }
-        await update_account(view, broker_id, fields)
+        fields = {"address_seen": seen, "address_checked_at": self._clock.now()}
+        await update_account(view, account.broker_id, fields)
+        await self.note_trouble(view, account, trouble, seen=seen, is_told=is_told)
+
+    async def note_trouble(
+        self, view: StoreView, account: Account, trouble: str, *, seen: str, is_told: bool
+    ) -> None:
+        """Note why nothing is entered from an account's address, or that all is well: ''.
+
+        The gate has it from the same commit on, and an alarm that stands ends with its trouble.
+
+        Args:
+            view: The caller's transaction.
+            account: The account as it was before.
+            trouble: What is wrong now.
+            seen: From where the account is seen now; '' where nobody knows.
+            is_told: Whether news goes to the chat; not when a user waits for the answer.
+        """
+        broker_id = account.broker_id
         if trouble == account.address_trouble:
             return
+        await update_account(view, broker_id, {"address_trouble": trouble})
         await set_address_trouble(view, broker_id, trouble)
         is_news = is_told and (account.enabled or account.is_default)
         if trouble and is_news:

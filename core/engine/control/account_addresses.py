@@ -20,7 +20,6 @@ from core.domain.shared_address import seen_trouble, unexplained_sharers, way_ou
 from core.engine.accounts.accounts import Accounts, update_account
 from core.engine.accounts.addresses import Addresses
 from core.engine.accounts.connections import Connections
-from core.engine.orders.gate import set_address_trouble
 from core.engine.workers.pool import WorkerPool
 from core.errors import NotFound, StoreError, UserError
 from core.ports.address_probe import Sighted
@@ -98,7 +97,8 @@ class AccountAddresses:
         worker = self._pool.get(broker_id)
         # Under the lock no order is on its way with the client that ends here.
         async with worker.lock if worker is not None else nullcontext():
-            await self._put(f"route:{command.id}", account, fields, sighting.address)
+            found = {"address_seen": sighting.address, "address_checked_at": None}
+            await self._put(f"route:{command.id}", broker_id, fields | found)
             await self._connections.drop(broker_id)
         self._pool.wake(broker_id)
         now = replace(account, source_address=fields["source_address"], proxy=fields["proxy"])
@@ -123,8 +123,8 @@ class AccountAddresses:
         fields: dict[str, Any] = {"registered": list(addresses)}
         if is_change:
             fields["registered_at"] = self._clock.now()
-        account = replace(await self._accounts.get(broker_id), registered=tuple(addresses))
-        await self._put(f"registered:{command.id}", account, fields, account.address_seen)
+        account = await self._accounts.get(broker_id)
+        await self._put(f"registered:{command.id}", broker_id, fields)
         told = f"{', '.join(addresses)} is noted for {account.label}"
         return await _seen(told, self.check(broker_id))
 
@@ -146,14 +146,19 @@ class AccountAddresses:
         told = f"Whose address {account.label} shares is noted"
         return await _seen(told, self._accounts.get(broker_id))
 
-    async def _put(self, nonce: str, account: Account, fields: dict[str, Any], seen: str) -> None:
+    async def _put(self, nonce: str, broker_id: str, fields: dict[str, Any]) -> None:
         """Write fields, and judge in the same commit: no entry slips through in between."""
-        trouble = seen_trouble(seen, account.registered, account.broker.label)
-        judged = {"address_seen": seen, "address_trouble": trouble}
 
         async def body(view: StoreView) -> None:
-            await _write(view, account.broker_id, fields | judged)
-            await set_address_trouble(view, account.broker_id, trouble)
+            before = await self._accounts.get_in(view, broker_id)
+            seen = fields.get("address_seen", before.address_seen)
+            registered = fields.get("registered", before.registered)
+            trouble = seen_trouble(seen, registered, before.broker.label)
+            if "address_seen" not in fields and not seen:
+                # What is registered says nothing of a way that is gone: a look alone does.
+                trouble = before.address_trouble
+            await _write(view, broker_id, fields)
+            await self._addresses.note_trouble(view, before, trouble, seen=seen, is_told=False)
 
         await self._store.transaction(body, nonce=nonce)
 

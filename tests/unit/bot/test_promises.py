@@ -55,6 +55,16 @@ async def test_a_promise_is_made_only_where_it_holds(notice: Notice, promise: st
     assert promise not in expired and "needs a login" in expired
 
 
+@pytest.mark.row("A12")
+async def test_an_address_that_nobody_has_seen_is_not_called_right() -> None:
+    """The account leaves by another way since the alarm; the service that shows it is away."""
+    words = await words_of(AddressRight(MAIN, ""), TradingMode.NORMAL)
+    assert "From where it is seen is not known. It enters again." in words
+    assert "right" not in words
+    seen = await words_of(AddressRight(MAIN, "203.0.113.7"), TradingMode.NORMAL)
+    assert "is right again. Its orders leave from 203.0.113.7." in seen
+
+
 @pytest.mark.row("D7")
 async def test_after_the_close_nobody_is_told_to_close_here() -> None:
     """What is open after the market has closed can be closed nowhere but by the broker."""
