@@ -8,7 +8,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from core.adapters.fyers import FYERS
+from core.adapters.paper import PAPER_PROFILE
 from core.domain.account import Sharing
+from core.domain.broker_profile import unknown_broker
 from core.domain.route import (
     Proxy,
     ProxyKind,
@@ -19,6 +21,7 @@ from core.domain.route import (
 from core.domain.shared_address import (
     address_words,
     changed_this_week,
+    has_way_out,
     next_change_from,
     seen_trouble,
     unexplained_sharers,
@@ -111,6 +114,17 @@ def test_two_users_at_one_address_need_a_reason() -> None:
     apart = replace(mine, source_address="203.0.113.5", registered=("203.0.113.9",))
     behind = replace(theirs, proxy="http://h:1", registered=("203.0.113.9",))
     assert unexplained_sharers(apart, [apart, behind]) == [behind], "one address at the broker"
+
+
+@pytest.mark.row("F6")
+def test_paper_accounts_share_no_address() -> None:
+    """Nothing of them leaves this machine; nor of an account whose broker is not known here."""
+    first = an_account("paper_aaaaaaaaaa", PAPER_PROFILE, user_id="paper_aaaaaaaaaa")
+    second = an_account("paper_bbbbbbbbbb", PAPER_PROFILE, user_id="paper_bbbbbbbbbb")
+    assert unexplained_sharers(first, [first, second]) == []
+    assert address_words(first, [first, second]) == (True, "")
+    unknown = replace(first, broker=unknown_broker("upstox"))
+    assert not (has_way_out(first) or has_way_out(unknown))
 
 
 def test_wrong_address_is_one_sentence() -> None:
