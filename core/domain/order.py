@@ -189,6 +189,7 @@ class Order:
         cause: Why the broker rejected it, by its words; None unless it was rejected.
         largest: The largest quantity of one order that these words name.
         submitted_at: Real time of the commit that allowed the send, UTC.
+        filled_at: Real time at which it was last seen to fill, UTC; None before.
         settled_at: Real time it reached a final state, UTC.
         triggered_at: Real time at which a stop was first seen to have triggered, UTC.
         changed_at: Real time at which its terms last changed after it was sent, UTC.
@@ -222,6 +223,7 @@ class Order:
     cause: Cause | None = None
     largest: int | None = None
     submitted_at: datetime | None = None
+    filled_at: datetime | None = None
     settled_at: datetime | None = None
     triggered_at: datetime | None = None
     changed_at: datetime | None = None
@@ -237,6 +239,14 @@ class Order:
     def client_order_id(self) -> str:
         """The order's own id."""
         return self.request.client_order_id
+
+    @property
+    def fill_seen_at(self) -> datetime:
+        """When its last fill was seen; of a row without that time, when it ended or began.
+
+        A working order fills for as long as it rests, so its beginning says nothing of that.
+        """
+        return self.filled_at or self.settled_at or self.created_at
 
     @property
     def leaves_quantity(self) -> int:

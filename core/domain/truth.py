@@ -16,7 +16,7 @@ from core.domain.broker import Holding, Position
 from core.domain.exits import held_quantity
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, shrunk
-from core.domain.order import CLOSED_STATES, EXTERNAL, MANUAL, Order
+from core.domain.order import CLOSED_STATES, EXTERNAL, MANUAL, Order, Side
 
 __all__ = [
     "Conversion",
@@ -227,7 +227,7 @@ def _price_of_newest(orders: Iterable[Order], units: int) -> Decimal:
     Earlier ones closed what was outside, or what left the ledgers before.
     """
     left, value = units, Decimal(0)
-    for order in sorted(orders, key=lambda one: one.settled_at or one.created_at, reverse=True):
+    for order in sorted(orders, key=lambda one: one.fill_seen_at, reverse=True):
         taken = min(left, order.filled_quantity)
         if taken and not order.average_price:
             return Decimal(0)
@@ -257,10 +257,10 @@ def ended_by_hand(orders: Iterable[Order], key: Key, *, since: datetime | None) 
     return found[0] if len(found) == 1 else None
 
 
-def collided(orders: Iterable[Order], *, since: datetime) -> list[Key]:
-    """Return the keys where a foreign order and a reducing one of ours were seen to fill together.
+def collided(orders: Iterable[Order], *, since: datetime) -> list[tuple[Key, Side]]:
+    """Return where a foreign order and a reducing one of ours were seen to fill together.
 
-    Both closed the same units, so what they made is nobody's.
+    Both closed the same units, so what is held on their side of flat is nobody's.
 
     Args:
         orders: Today's orders.
@@ -268,15 +268,14 @@ def collided(orders: Iterable[Order], *, since: datetime) -> list[Key]:
     """
     ours, foreign = set(), set()
     for order in orders:
-        at = order.settled_at or order.created_at
-        if not order.filled_quantity or at < since:
+        if not order.filled_quantity or order.fill_seen_at < since:
             continue
         place = (key_of(order), order.request.side)
         if order.strategy == EXTERNAL:
             foreign.add(place)
         elif order.purpose.is_reducing and order.strategy != MANUAL:
             ours.add(place)
-    return [key for key, _side in sorted(ours & foreign)]
+    return sorted(ours & foreign)
 
 
 def result_of_close(

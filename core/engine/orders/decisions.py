@@ -430,6 +430,7 @@ def external_order(
         state=state_of(seen),
         day=day,
         created_at=at,
+        filled_at=at if seen.filled_quantity else None,
         broker_order_id=seen.broker_order_id,
         filled_quantity=seen.filled_quantity,
         average_price=seen.average_price,

@@ -371,6 +371,8 @@ class Journal:
         after, now = folded(before, event), self._clock.now()
         if after is None:
             return None
+        if after.filled_quantity != before.filled_quantity:
+            after = replace(after, filled_at=now)
         if after.state in CLOSED_STATES:
             after = replace(after, settled_at=now)
         if after.request != before.request:

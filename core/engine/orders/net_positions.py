@@ -26,7 +26,7 @@ from core.domain.notices.positions import (
     UnownedPosition,
 )
 from core.domain.notices.post import Post, dispute_card
-from core.domain.order import EXTERNAL, LIVE_STATES, UNKNOWN_STATES, Order, OrderState
+from core.domain.order import EXTERNAL, LIVE_STATES, UNKNOWN_STATES, Order, OrderState, Side
 from core.domain.sessions import IST, trading_day
 from core.domain.truth import (
     Conversion,
@@ -341,9 +341,9 @@ class NetPositions:
     async def _report_unowned(self, broker_id: str, day: str, *, since: datetime) -> None:
         """Alarm when a sale by hand and an exit of ours were seen to fill at the same time."""
         rows = await self._journal.of_day(broker_id, day)
-        for key in collided(rows, since=since):
+        for key, side in collided(rows, since=since):
             units = (await self.net_in(self._store, broker_id, key, day)).outside
-            if not units:
+            if not units or Side.of(units) is not side:  # what is left is the user's own
                 continue
             notice = UnownedPosition(broker_id, str(key[0]), key[1].value, units)
 

@@ -81,6 +81,8 @@ def test_the_price_is_that_of_the_newest_units() -> None:
         assert closed_by_hand([held(9)], 3, orders)[1] == Decimal(940)  # four of 960, two of 900
     resting = sale(4, price=950, settled_at=None)
     assert closed_by_hand([held(9)], 6, [early, resting])[1] == Decimal(900)
+    fills = replace(resting, filled_at=after(2))  # it rested for long, and fills now
+    assert closed_by_hand([held(9)], 6, [early, fills])[1] == Decimal(950)
 
 
 def test_a_price_that_is_not_known_is_not_made_up() -> None:
@@ -139,6 +141,10 @@ def test_one_order_alone_explains_a_sale() -> None:
         (sale(), exit_of_ours(at=-1), False),
         (sale(), exit_of_ours(settled_at=None), False),
         (sale(), exit_of_ours(settled_at=None, created_at=after(1)), True),
+        (sale(), exit_of_ours(settled_at=None, filled_at=after(1)), True),
+        (sale(settled_at=None, filled_at=after(1)), exit_of_ours(), True),
+        (sale(), exit_of_ours(filled_at=after(-1)), False),
+        (sale(filled_at=after(-1)), exit_of_ours(), False),
         (sale(filled_quantity=0), exit_of_ours(), False),
         (sale(), exit_of_ours(filled_quantity=0), False),
         (sale(side=BUY), exit_of_ours(), False),
@@ -155,13 +161,13 @@ def test_what_a_hand_and_an_exit_of_ours_closed_twice(
 ) -> None:
     """Both were seen to fill in one read, on one side of one position: what they made is nobody's."""
     found = collided([foreign, ours], since=after(0))
-    assert found == ([MIS] if is_collision else [])
+    assert found == ([(MIS, SELL)] if is_collision else [])
 
 
 def test_collisions_are_named_in_their_order() -> None:
     """One for each position, whatever came of the others."""
     orders = [make(instrument=name) for name in (TCS, SBIN) for make in (sale, exit_of_ours)]
-    assert collided(orders, since=after(0)) == [MIS, (TCS, Product.MIS)]
+    assert collided(orders, since=after(0)) == [(MIS, SELL), ((TCS, Product.MIS), SELL)]
 
 
 def test_an_order_that_filled_nothing_dates_no_ledger() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -356,6 +357,11 @@ def test_adopted_order_is_the_brokers_row_under_an_id_of_its_own() -> None:
     assert (row.broker_order_id, row.filled_quantity, row.average_price) == ("b9", 1, Decimal(800))
     assert (row.request.order_type, row.request.trigger_price) == (OrderType.SL, Decimal(801))
     assert (row.request.limit_price, row.reason, row.day) == (Decimal(800), "done", DAY)
+    # Its end, later on, is no fill: two who fill one after the other have not met (R8).
+    ended = replace(row, settled_at=SENT_AT + HORIZON)
+    assert ended.fill_seen_at == SENT_AT
+    resting = external_order(ACCOUNT, DAY, shown("b9"), at=SENT_AT)
+    assert resting.filled_at is None
 
 
 # --- which rows, and what the whole comes to -----------------------------------------------------

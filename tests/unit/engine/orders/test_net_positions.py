@@ -281,8 +281,14 @@ async def test_user_who_believes_the_positions_fills_the_order_that_is_not_liste
     assert await net(turns) == Net(5, 5, 5)
 
 
-async def test_stop_and_hand_sale_that_fill_together_are_an_alarm(turns: Turns) -> None:
-    """The net that they made is nobody's: said once, with an offer to close it."""
+@pytest.mark.parametrize(("stopped", "sold"), [(5, 5), (3, 5), (5, 3), (3, 4)])
+async def test_stop_and_hand_sale_that_fill_together_are_an_alarm(
+    turns: Turns, stopped: int, sold: int
+) -> None:
+    """The net that they made is nobody's: said once, with an offer to close it.
+
+    Whichever of them rested before and still works, for it has filled in part.
+    """
     await turns.enter(5)
     stop = order_in(
         OrderState.ACCEPTED,
@@ -296,13 +302,41 @@ async def test_stop_and_hand_sale_that_fill_together_are_an_alarm(turns: Turns) 
     shown = turns.broker.show(stop.request)
     known = replace(stop, broker_order_id=shown.broker_order_id)
     await turns.engine.wiring.journal.add(turns.engine.store, [known])
+    theirs = turns.by_hand(-5, rests_at=PRICE)
     await turns.read()
-    turns.broker.fill(shown.broker_order_id)
-    turns.by_hand(-5)
+    turns.broker.fill(shown.broker_order_id, units=stopped)
+    turns.broker.fill(theirs, units=sold)
     await turns.read(times=3)
     assert await turns.ledgers() == {}
-    alarm = UnownedPosition(ACCOUNT, "NSE:SBIN", "MIS", -5)
+    alarm = UnownedPosition(ACCOUNT, "NSE:SBIN", "MIS", 5 - stopped - sold)
     assert await turns.engine.notices(UnownedPosition) == [alarm]
+
+
+@pytest.mark.parametrize("own", [8, 2])
+async def test_what_is_left_of_the_users_own_is_no_alarm(turns: Turns, own: int) -> None:
+    """Units outside Saarthi that are sold beside a strategy's exit close nothing twice."""
+    turns.by_hand(own)
+    await turns.enter(5)
+    leaving = order_in(
+        OrderState.ACCEPTED,
+        client_order_id="S" + "C" * 19,
+        side=Side.SELL,
+        quantity=5,
+        purpose=Purpose.EXIT,
+        day=turns.day,
+    )
+    shown = turns.broker.show(leaving.request)
+    known = replace(leaving, broker_order_id=shown.broker_order_id)
+    await turns.engine.wiring.journal.add(turns.engine.store, [known])
+    await turns.read()
+    turns.broker.fill(shown.broker_order_id, units=3)
+    turns.by_hand(-2)
+    await turns.read(times=2)
+    turns.broker.fill(shown.broker_order_id, units=2)
+    await turns.read(times=2)
+    assert (await net(turns)).outside == own - 2
+    assert await turns.ledgers() == {}
+    assert await turns.engine.notices(UnownedPosition) == []
 
 
 async def test_user_who_goes_short_by_hand_is_not_alarmed(turns: Turns) -> None:
