@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from core.adapters.paper import PAPER_PROFILE
 from core.adapters.zerodha import ZERODHA
 from core.config import Settings
-from core.domain.account import Account
+from core.domain.account import Account, AccountDraft
 from core.domain.sessions import IST
 from core.errors import AlreadyDone, LoginFault, LoginRefused, UserError
 from tests.fakes.memory_engine import MemoryEngine, market_clock
@@ -134,8 +135,17 @@ async def test_link_of_another_account_is_not_revoked(engine: MemoryEngine) -> N
 
 
 async def test_what_cannot_be_made_is_explained(engine: MemoryEngine) -> None:
-    """Five at a time; one for each tap; only the ends that are offered; none without an address."""
+    """Five at a time; one for each tap; only the ends that are offered; none without an address.
+
+    And none of a paper account, which has no login.
+    """
     account = await engine.connect()
+    with pytest.raises(UserError, match="cannot be made"):
+        await given(engine, account, days=3650)
+    draft = AccountDraft(PAPER_PROFILE, "Try", "", "")
+    paper = await engine.control.registration.add(engine.command(), draft)
+    with pytest.raises(UserError, match="cannot be made"):
+        await given(engine, paper)
     command = engine.command()
     await engine.control.links.make(command, account.broker_id, 1)
     with pytest.raises(AlreadyDone):
@@ -144,8 +154,6 @@ async def test_what_cannot_be_made_is_explained(engine: MemoryEngine) -> None:
         await given(engine, account)
     with pytest.raises(UserError, match="has 5 open links; revoke one of them first"):
         await given(engine, account)
-    with pytest.raises(UserError):
-        await given(engine, account, days=3650)
     at_home = await MemoryEngine(market_clock(EARLY), settings=Settings(public_url=None)).owned()
     account = await at_home.connect(logged_in=False)
     assert not at_home.control.links.can_be_made
