@@ -91,7 +91,8 @@ async def test_each_button_revokes_its_own_link(chat: Chat) -> None:
         await chat.tap(links.make, chat.data(days))
         made.append(chat.copied.rpartition("/")[2])
         await chat.engine.clock.advance(60)
-    await chat.tap(links.page, encode(Verb.SHARE_LOGIN, account.broker_id))
+    listed = await chat.tap(links.page, encode(Verb.SHARE_LOGIN, account.broker_id))
+    assert listed.index("made 23 Nov 08:31") < listed.index("made 23 Nov 08:30"), "newest first"
     revoke = chat.data("Revoke the one of 23 Nov 08:30")
     assert "opens nothing any more" in await chat.tap(links.revoke, revoke)
     assert await chat.open_links(account) == {made[1]}

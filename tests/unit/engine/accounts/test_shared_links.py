@@ -55,8 +55,8 @@ async def test_link_survives_logins_and_says_when_nothing_is_to_be_done(
 ) -> None:
     """The chat's own link ends with the login; the holder's is good for the next morning too."""
     account = await engine.connect(logged_in=False)
-    own = str((await engine.control.logins.offer(account.broker_id)).page_url).rpartition("/")[2]
     link = await given(engine, account)
+    own = str((await engine.control.logins.offer(account.broker_id)).page_url).rpartition("/")[2]
     assert link != own
     assert not await engine.control.logins.is_given(own)
     assert await engine.control.logins.is_given(link)
@@ -124,6 +124,7 @@ async def test_link_is_revoked_alone(engine: MemoryEngine) -> None:
     assert not await is_ended(engine, second)
     await engine.control.registration.disconnect(engine.command(), account.broker_id)
     assert await is_ended(engine, second)
+    assert await engine.store.find("login_links", {}) == [], "no address of a page is kept"
 
 
 async def test_link_of_another_account_is_not_revoked(engine: MemoryEngine) -> None:
