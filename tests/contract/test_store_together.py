@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -149,6 +150,26 @@ async def test_a_document_that_is_gone_refuses_all(begun: ServedStore, is_change
     with pytest.raises(StaleWrite):
         await begun.transaction(writing(*batches), nonce="1")
     assert await content(begun) == [0, ["a", "b"], []]
+
+
+async def test_what_many_are_given_alike_stands_in_each_of_them(begun: ServedStore) -> None:
+    """As it was given: a decimal with its digits, whatever its neighbours were given."""
+    keys = [f"{number:02}" for number in range(23)]
+    given = [*[Decimal("1.0")] * 21, Decimal("1.00"), 1]
+    await begun.insert("inbox", *rows(*keys))
+    changes = [(key, Change(set={"price": price})) for key, price in zip(keys, given, strict=True)]
+    await begun.transaction(writing(("inbox", Batch(changes=changes))), nonce="1")
+    found = await begun.find("inbox", {}, sort=[("_id", 1)])
+    assert [repr(row["price"]) for row in found] == [*map(repr, given)]
+    assert [row["text"] for row in found] == keys
+
+
+async def test_one_that_is_gone_refuses_what_all_were_given_alike(begun: ServedStore) -> None:
+    """Nobody may take it for changed with the others."""
+    changes = [(key, Change(set={"text": "new"})) for key in ("a", "gone", "b")]
+    with pytest.raises(StaleWrite):
+        await begun.transaction(writing(("cards", Batch(changes=changes))), nonce="1")
+    assert {row["text"] for row in await begun.find("cards", {})} == {"a", "b"}
 
 
 async def test_more_commands_than_are_sent_together_are_all_carried_out(

@@ -7,15 +7,17 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Any, TypeVar
 
+from bson import encode
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from core.adapters.mongo._errors import is_conflict, is_transient, mapped
 from core.adapters.mongo._pipeline import send_together
-from core.adapters.mongo.codec import change_operators, operators, refuse_naive
+from core.adapters.mongo.codec import CODEC, change_operators, operators, refuse_naive
 from core.errors import DuplicateKey, StaleWrite, StoreError, TransactionConflict, Unmatched
 from core.ports.store import Batch, Change, Condition, Document, parts
 
@@ -26,6 +28,7 @@ T = TypeVar("T")
 _READ = 200
 """Documents in one part of an answer: the loop stands still while one is made into objects."""
 _BATCH = 200  # documents in a command: the embedded server may take ten milliseconds for each
+_ALIKE = 10  # documents that one update changes
 _CONFLICT_ATTEMPTS = 40  # about two seconds, within which the other's transaction has ended
 
 
@@ -195,15 +198,17 @@ class _Write:
     def changes(self) -> tuple[str, tuple[str, ...]] | None:
         """The collection and the ids that it changes, where it names them."""
         changes = self.command.get("updates", ())
-        named = (_id_in(one["q"]) for one in changes)
-        ids = tuple(one for one in named if isinstance(one, str))
+        ids = tuple(key for one in changes for key in _ids_in(one["q"]))
         return (self.command["update"], ids) if ids else None
 
 
-def _id_in(where: Mapping[str, Any]) -> object:
-    """Return the id that a filter names, in its operator or not."""
+def _ids_in(where: Mapping[str, Any]) -> Sequence[str]:
+    """Return the ids that a filter names, in its operator or not."""
     inside: Mapping[str, Any] = where["$and"][0] if "$and" in where else where
-    return inside.get("_id")
+    named = inside.get("_id")
+    if isinstance(named, str):
+        return (named,)
+    return named["$in"] if isinstance(named, Mapping) else ()
 
 
 def _writes(collection: str, batch: Batch) -> Iterator[_Write]:
@@ -218,10 +223,28 @@ def _writes(collection: str, batch: Batch) -> Iterator[_Write]:
         removal = {"delete": collection, "deletes": [{"q": these, "limit": 0}]}
         yield _Write(removal, len(keys), stale)
     for changes in parts(batch.changes, _BATCH):
-        updates = [{"q": {"_id": key}, "u": operators(one)} for key, one in changes]
+        updates = list(_updates(changes))
         yield _Write({"update": collection, "updates": updates}, len(changes), stale)
     for documents in parts(batch.inserts, _BATCH):
         yield _Write({"insert": collection, "documents": list(documents)})
+
+
+def _updates(changes: Sequence[tuple[str, Change]]) -> Iterator[Document]:
+    """Return what carries changes out, ten as one where neighbours are given the same.
+
+    An update costs the embedded server 0.28 ms however many documents it changes: fifty goals of
+    one run take it 14 ms one by one, 8 in tens and 9 as one, for it compares each document with
+    each id. Only neighbours: where values are unique, the order of changes matters.
+    """
+    written = [(key, operators(change)) for key, change in changes]
+    # By its bytes: decimals that are equal need not be the same, nor need True and 1.
+    for _, equal in groupby(written, key=lambda one: encode(one[1], codec_options=CODEC)):
+        for same in parts(list(equal), _ALIKE):
+            keys, what = [key for key, _ in same], same[0][1]
+            if len(keys) == 1:
+                yield {"q": {"_id": keys[0]}, "u": what}
+            else:
+                yield {"q": {"_id": {"$in": keys}}, "u": what, "multi": True}
 
 
 @dataclass(slots=True)
