@@ -83,7 +83,11 @@ class Purpose(StrEnum):
     @property
     def is_reducing(self) -> bool:
         """Whether it is meant to shrink a position."""
-        return self in {Purpose.EXIT, Purpose.STOP}
+        return self in _REDUCING
+
+
+_REDUCING = frozenset({Purpose.EXIT, Purpose.STOP})
+"""Made once: a run asks for it sixty times for each of its orders."""
 
 
 class OrderState(StrEnum):

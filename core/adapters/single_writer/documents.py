@@ -35,6 +35,8 @@ __all__ = [
 
 _KEPT = frozenset({str, bool, type(None), float, bytes})
 _PLAIN = _KEPT | {int}
+_HOLDERS = frozenset({dict, list})
+"""Kinds of values that can change inside."""
 _EXACT = frozenset({str, bool, int, bytes, datetime})
 """Kinds of values of which equal ones are the same."""
 _DIGITS = 34  # of a Decimal128
@@ -92,7 +94,8 @@ def _moment(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError(f"A datetime without a zone: {value.isoformat()}.")
     moment = value if value.tzinfo is UTC else value.astimezone(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    rest = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - rest) if rest else moment
 
 
 def _through_bson(value: Any) -> Any:
@@ -116,7 +119,7 @@ def copied(value: Any) -> Any:
 
 def shared(document: Document) -> Document:
     """Return a document as one that can be shared, where no value of it can change."""
-    if type(document) is SharedRow or any(type(one) in (dict, list) for one in document.values()):
+    if type(document) is SharedRow or not _HOLDERS.isdisjoint(map(type, document.values())):
         return document
     row = SharedRow(document)
     row.meaning = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from core.domain.ledger import Ledger
 from core.domain.order import EXTERNAL, LIVE_STATES, Order, OrderState, Purpose
@@ -101,7 +102,14 @@ class Ticket:
     is_restored: bool = False
 
 
-def facts_of(order: Order, gate: Gate, *, others: Sequence[Order] = (), late: str = "") -> Facts:
+def facts_of(
+    order: Order,
+    gate: Gate,
+    *,
+    others: Sequence[Order] = (),
+    late: str = "",
+    now: datetime | None = None,
+) -> Facts:
     """Return the facts of an order that is about to be sent or changed.
 
     A change of a resting order asks for no new units, so its quantity counts as 0.
@@ -118,6 +126,7 @@ def facts_of(order: Order, gate: Gate, *, others: Sequence[Order] = (), late: st
         gate=gate,
         others=others,
         late=late,
+        now=now,
         run_id=order.run_id,
     )
 
@@ -319,8 +328,7 @@ class Gateway:
         own = order.client_order_id
         read = [row for row in rows if row.client_order_id != own or row.strategy == EXTERNAL]
         others = [row for row in read if row.client_order_id not in going]
-        facts = facts_of(order, gate, others=others, late=ticket.late)
-        facts = replace(facts, now=self._clock.now())
+        facts = facts_of(order, gate, others=others, late=ticket.late, now=self._clock.now())
         if not order.purpose.is_reducing:
             # Read in here although the run has asked already: an assignment that is switched off
             # touches the gate, so one of the two transactions loses (D4).
