@@ -205,7 +205,7 @@ class BodyView:
         own = self.layers.get(collection)
         if own is not None and key in own.docs:
             return own.docs[key]
-        read = self._read.get((collection, key), _UNREAD)
+        read: Document | None = self._read.get((collection, key), _UNREAD)
         if read is not _UNREAD:  # whatever has moved since makes the body run again
             return read
         memory = self._memory

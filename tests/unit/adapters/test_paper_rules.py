@@ -48,7 +48,7 @@ async def test_a_future_is_carried_into_the_next_day_at_its_last_price() -> None
     (carried,) = await desk.client.positions()
     assert (carried.quantity, carried.average_price) == (750, bought.average_price)
     assert (carried.previous_close, carried.realised) == (Decimal(820), Decimal(0))
-    assert (carried.day_buy_quantity, carried.day_buy_value) == (0, 0)
+    assert (carried.day_buy_quantity, carried.day_buy_value) == (0, Decimal(0))
     morning = await desk.client.funds()
     assert morning.used == before.used
     sold = await desk.order(SELL, 750, product=NRML, name=FUTURE)

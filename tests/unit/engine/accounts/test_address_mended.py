@@ -86,7 +86,7 @@ async def test_a_way_that_is_gone_is_not_there_again_by_a_note(
         denied.append(await house.entry(account))
         return found
 
-    house.probe.look = look  # type: ignore[method-assign]
+    house.probe.look = look  # type: ignore[method-assign, assignment]
     now = await register(house, account, HOME)
     assert denied == [GONE.why], "an entry that goes between the note and the look would be lost"
     assert now.address_trouble == GONE.why
