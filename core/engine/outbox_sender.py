@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from datetime import datetime, timedelta
 
 from core.domain.bare_lines import BareLine
 from core.domain.notices.post import Post
@@ -80,7 +79,7 @@ class OutboxSender:
         self._gathers = notifier if isinstance(notifier, GatheringNotifier) else None
         self._edits, self._messages = Pace(clock), Pace(clock)
         self._rounds = Rounds(clock) if self._gathers else None
-        self._not_before: dict[int, datetime] = {}
+        self._not_before: dict[int, float] = {}
         self._busy: set[int] = set()
 
     async def run(self) -> None:
@@ -105,8 +104,8 @@ class OutboxSender:
 
     async def _sleep(self) -> None:
         self._outbox.wake.clear()
-        now = self._clock.now()
-        held = [(at - now).total_seconds() for at in self._not_before.values()]
+        now = self._clock.monotonic()
+        held = [at - now for at in self._not_before.values()]
         try:
             async with asyncio.timeout(max(0.0, min([_POLL_S, *held]))):
                 await self._outbox.wake.wait()
@@ -117,7 +116,7 @@ class OutboxSender:
 
     async def _chats(self) -> list[int]:
         """Return the chats that something waits for and nothing is delivered to now."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         self._not_before = {chat: at for chat, at in self._not_before.items() if at > now}
         found: list[int] = []
         while True:
@@ -288,8 +287,8 @@ class OutboxSender:
         await settle(self._store, row, done)
 
     async def _later(self, row: Document, outcome: TryLater) -> None:
-        pause = timedelta(seconds=outcome.retry_after_s)
-        self._not_before[row["chat_id"]] = self._clock.now() + pause
+        # By the clock that never steps back: a flood limit of a minute must not become an hour.
+        self._not_before[row["chat_id"]] = self._clock.monotonic() + outcome.retry_after_s
         # Only what may have arrived counts as an attempt, which marks the next one as a repeat.
         back = Change(
             set={"state": "WAITING", "reason": outcome.reason},

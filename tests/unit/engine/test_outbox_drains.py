@@ -20,7 +20,7 @@ from core.engine.outbox_sender import OutboxSender
 from core.ports.notifier import Delivered, TryLater
 from tests.fakes.bot_api import Wall
 from tests.fakes.bot_engine import QuickClock
-from tests.fakes.clock import RunningClock
+from tests.fakes.clock import ManualClock, RunningClock
 from tests.fakes.memory_store import MemoryStore
 from tests.faults.life import Told, until
 
@@ -228,3 +228,36 @@ async def test_sender_that_is_ended_leaves_nothing_undone(
                 await asyncio.sleep(0)
         gc.collect()
     assert [str(one.message) for one in found if "never awaited" in str(one.message)] == []
+
+
+@pytest.mark.matrix("K01")
+async def test_a_chat_that_waits_is_not_silent_for_an_hour(memory_store: MemoryStore) -> None:
+    """The machine's clock is set back while a flood limit is waited out: it stays as long."""
+    clock = ManualClock()
+    outbox, told = Outbox(clock), Limiting()
+    sender = OutboxSender(memory_store, clock, outbox, told)
+    await outbox.post(memory_store, Post(Started(1), chat_id=1))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(sender.run())
+        for _ in range(3):
+            await clock.advance(1)
+        assert told.refusals == 1
+        clock.step_wall(-3600)
+        for _ in range(40):
+            outbox.wake.set()
+            await clock.advance(1)
+        running.cancel()
+    assert [post.notice for _, _, _, post in told.delivered] == [Started(1)]
+
+
+@dataclass
+class Limiting(Told):
+    """A messenger that refuses the first message for half a minute."""
+
+    refusals: int = 0
+
+    async def deliver(self, chat_id: int, post: Post, **more: object) -> Delivered | TryLater:  # type: ignore[override]
+        if not self.refusals:
+            self.refusals = 1
+            return TryLater(30, "flood limit of this chat")
+        return await super().deliver(chat_id, post, **more)  # type: ignore[arg-type]
