@@ -13,16 +13,30 @@ from datetime import datetime, timedelta
 from core.domain.order import CLOSED_STATES, Order, OrderState, Purpose
 from core.domain.slicing import was_too_large
 
-__all__ = ["RESTED", "chase_at", "retry_at"]
+__all__ = ["RESTED", "chase_at", "is_over", "retry_at"]
 
 RESTED = "rested too long"
 """Why an exit is cancelled that did not fill, to be worked out anew."""
 _AFTER_FAILURES_S = (0, 2, 5, 10, 20, 30, 60)
 _CHASES_AS_EVER = 2
 _LONGEST_REST = 8
+_SET_BACK = timedelta(seconds=5)
+"""So far ahead no time of an order lies but where the machine's clock was set back since (K01)."""
 
 
-def retry_at(attempts: Sequence[Order], limit: int | None) -> datetime | None:
+def is_over(due: datetime, since: datetime, now: datetime) -> bool:
+    """Whether a wait is over: at its end, or where nobody knows how long it has been.
+
+    A clock that is set back by hours must not hold an exit up until it is as late again.
+    """
+    return now >= due or _is_ahead(since, now)
+
+
+def _is_ahead(at: datetime, now: datetime) -> bool:
+    return at - now > _SET_BACK
+
+
+def retry_at(attempts: Sequence[Order], limit: int | None, now: datetime) -> datetime | None:
     """Return when the next may go after orders that came to nothing; None when none did.
 
     An order that filled, even in part, or that we have cancelled ends the series. An exit that
@@ -32,6 +46,7 @@ def retry_at(attempts: Sequence[Order], limit: int | None) -> datetime | None:
     Args:
         attempts: Orders of one purpose of a ledger, of today.
         limit: The largest quantity of one order: a refusal of more is answered by smaller ones.
+        now: Real time. What ended later, by a clock that was set back since, is over.
     """
     ended = sorted(
         (order for order in attempts if order.state in CLOSED_STATES),
@@ -49,7 +64,8 @@ def retry_at(attempts: Sequence[Order], limit: int | None) -> datetime | None:
         return None
     pause = _AFTER_FAILURES_S[min(_rounds(failed), len(_AFTER_FAILURES_S) - 1)]
     # From its end, not its start: the answer may have taken as long as the pause.
-    return max(_end_of(order) for order in failed) + timedelta(seconds=pause)
+    ends = [end for end in map(_end_of, failed) if not _is_ahead(end, now)]
+    return max(ends) + timedelta(seconds=pause) if ends else None
 
 
 def _rounds(orders: Iterable[Order]) -> int:

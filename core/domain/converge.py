@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from core.domain.backoff import RESTED, chase_at, retry_at
+from core.domain.backoff import RESTED, chase_at, is_over, retry_at
 from core.domain.goal import Goal
 from core.domain.order import (
     CLOSED_STATES,
@@ -143,7 +143,7 @@ def _paced(
 
     What takes no exit often takes no stop: one in every turn would use up the day's allowance.
     """
-    due = retry_at([order for order in orders if order.purpose is Purpose.STOP], limit)
+    due = retry_at([order for order in orders if order.purpose is Purpose.STOP], limit, now)
     if due is None or now >= due:
         return back
     return Wait(due if wait.until is None else min(due, wait.until))
@@ -186,7 +186,7 @@ def _beside(
     for order in working:
         if order not in pending:
             due = chase_at(order, exits, chase_s)
-            if now >= due:
+            if is_over(due, _left_at(order), now):
                 return Cancel(order, RESTED)
             dues.append(due)
     wait = _backoff(exits, limit, now=now)
@@ -214,7 +214,7 @@ def _came_to_nothing(exits: Sequence[Order]) -> bool:
 
 def _backoff(attempts: Sequence[Order], limit: int | None, *, now: datetime) -> Wait | None:
     """Return how long to wait after orders that came to nothing; None when the next may go now."""
-    due = retry_at(attempts, limit)
+    due = retry_at(attempts, limit, now)
     return Wait(due) if due is not None and now < due else None
 
 
@@ -234,7 +234,11 @@ def _overdue_entry(
             order.request.side is Side.BUY
         )
         unwanted = wrong_way or (exceeds and order.run_id == goal.run_id)
-        due = (order.submitted_at or order.created_at) + timedelta(seconds=rest_s)
-        if unwanted or now >= due:
+        due = _left_at(order) + timedelta(seconds=rest_s)
+        if unwanted or is_over(due, _left_at(order), now):
             return cancelled(order, "no longer wanted" if unwanted else RESTED)
     return None
+
+
+def _left_at(order: Order) -> datetime:
+    return order.submitted_at or order.created_at

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from core.domain.backoff import is_over
 from core.domain.goal import Goal
 from core.domain.order import (
     CLOSED_STATES,
@@ -119,7 +120,7 @@ def _triggered(live: Sequence[Order], *, now: datetime, chase_s: float) -> Step 
             continue
         # It works as an exit now, with a limit that the price may have left behind (D7).
         due = order.triggered_at + timedelta(seconds=chase_s)
-        if now < due:
+        if not is_over(due, order.triggered_at, now):
             return Wait(due)
         return StopPassed(order, "it has triggered and rests unfilled at the broker")
     return None

@@ -1,6 +1,7 @@
 """When something may be tried again on an account, and what an answer says about that.
 
-One ``Pauses`` an account, shared by the parts of its executor. Times are real.
+One ``Pauses`` an account, shared by the parts of its executor. Times are real, and counted by the
+clock that never steps back: where the other is set back an hour, no exit waits an hour (K01).
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ class Pauses:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._not_before: dict[str, datetime] = {}
+        self._not_before: dict[str, float] = {}
         self._not_permitted: Counter[str] = Counter()
 
     def until(self, key: str) -> datetime | None:
         """Return until when nothing is tried; None when it may go now."""
-        due = self._not_before.get(key)
-        return due if due is not None and due > self._clock.now() else None
+        left_s = self._not_before.get(key, 0.0) - self._clock.monotonic()
+        return self._clock.now() + timedelta(seconds=left_s) if left_s > 0 else None
 
     def pause(self, key: str, seconds: float = _PAUSE_S) -> datetime:
         """Try nothing for a while; return until when."""
-        self._not_before[key] = self._clock.now() + timedelta(seconds=seconds)
-        return self._not_before[key]
+        self._not_before[key] = self._clock.monotonic() + seconds
+        return self._clock.now() + timedelta(seconds=seconds)
 
     def note(self, order: Order, outcome: WriteOutcome | None) -> None:
         """Pause what an answer asks to pause.

@@ -28,8 +28,9 @@ def an_exit(number: int, state: OrderState, units: int = 10, **fields: object) -
 
 
 def pause_after(*orders: Order, limit: int | None = None) -> float | None:
-    due = retry_at(orders, limit)
-    return None if due is None else (due - (orders[-1].settled_at or NOW)).total_seconds()
+    last = orders[-1].settled_at or NOW
+    due = retry_at(orders, limit, last)
+    return None if due is None else (due - last).total_seconds()
 
 
 def test_pauses_grow_and_never_end():
@@ -116,7 +117,7 @@ def test_the_pause_begins_when_the_last_slice_has_ended():
     """The slice that was sent first may be the last that the broker rejects."""
     slow = an_exit(1, OrderState.REJECTED, settled_at=NOW + timedelta(seconds=30))
     quick = an_exit(2, OrderState.REJECTED)
-    assert retry_at([slow, quick], None) == NOW + timedelta(seconds=32)
+    assert retry_at([slow, quick], None, NOW + timedelta(seconds=30)) == NOW + timedelta(seconds=32)
 
 
 def test_slices_that_rested_together_rested_once():

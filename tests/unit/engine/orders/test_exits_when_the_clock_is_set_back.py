@@ -1,0 +1,92 @@
+"""A clock that is set back by hours holds no exit up: nothing waits until it is as late again (K01)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from core.domain.order import Purpose
+from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
+from core.domain.sessions import IST
+from tests.fakes.desk import Desk, a_desk
+from tests.fakes.memory_engine import market_clock
+
+pytestmark = [pytest.mark.matrix("K01"), pytest.mark.row("R6")]
+AN_HOUR = 3600.0
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=IST)
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """An account with 10 SBIN and no stop."""
+    desk = await a_desk(market_clock(NOON))
+    await desk.holds(10)
+    return desk
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [NotSent("no route"), Refused(Refusal.THROTTLED, "too many"), Refused(Refusal.REJECTED, "no")],
+    ids=["not sent", "throttled", "refused"],
+)
+async def test_exit_that_came_to_nothing_is_tried_again(desk: Desk, answer: WriteOutcome) -> None:
+    """Its pause is that of before, and it is not tried in every turn either."""
+    desk.at.answer = lambda _order: answer
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(40, apart_s=1)
+    before = len(desk.at.placed)
+    desk.clock.step_wall(-AN_HOUR)
+    await desk.turns(120, apart_s=1)
+    assert 2 <= len(desk.at.placed) - before <= 125
+    desk.at.answer = lambda _order: None
+    await desk.turns(70, apart_s=1)
+    assert await desk.units() == 0
+
+
+async def test_exit_that_is_refused_is_not_sent_in_every_turn_after_it(desk: Desk) -> None:
+    """A broker that refuses each counts the tries."""
+    desk.at.answer = lambda _order: Refused(Refusal.REJECTED, "no")
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(100, apart_s=1)
+    desk.clock.step_wall(-AN_HOUR)
+    before = len(desk.at.placed)
+    await desk.turns(120, apart_s=1)
+    assert 2 <= len(desk.at.placed) - before <= 8
+
+
+async def test_exit_that_rests_is_chased(desk: Desk) -> None:
+    """Nobody knows for how long it has rested, so it is worked out anew."""
+    desk.at.rests = True
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(3, apart_s=1)
+    (resting,) = desk.at.resting()
+    desk.clock.step_wall(-AN_HOUR)
+    desk.at.rests = False
+    await desk.turns(30, apart_s=1)
+    assert await desk.units() == 0
+    assert resting not in desk.at.resting()
+
+
+async def test_exit_that_has_just_left_rests_its_time(desk: Desk) -> None:
+    """A correction of a second or two is none: it is cancelled no sooner for that."""
+    desk.at.rests = True
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(3)
+    desk.clock.step_wall(-2)
+    await desk.turns(3)
+    assert len(desk.at.resting()) == 1
+    assert len(await desk.orders(Purpose.EXIT)) == 1
+
+
+async def test_stop_that_has_triggered_is_chased() -> None:
+    """It works as an exit, and the price has left it behind."""
+    desk = await a_desk(market_clock(NOON))
+    await desk.holds(10, Decimal("800.00"))
+    (stop,) = desk.at.resting()
+    desk.at.put(stop.broker_order_id, is_triggered=True)
+    await desk.turns(2)
+    desk.clock.step_wall(-AN_HOUR)
+    await desk.turns(30, apart_s=1)
+    assert await desk.units() == 0
