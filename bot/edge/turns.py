@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 
 class _Chat:
-    """The updates of a chat, or its urgent ones: whose turn it is, and who looks beside it."""
+    """The updates of a chat: whose turn it is, of its urgent ones apart, and who looks beside."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
+        self.urgent = asyncio.Lock()
         self.beside: set[Turn] = set()
 
 
@@ -30,7 +31,7 @@ class Turns:
     """Gives each update its turn; only those of one chat wait for one another."""
 
     def __init__(self) -> None:
-        self._chats: WeakValueDictionary[tuple[int, bool], _Chat] = WeakValueDictionary()
+        self._chats: WeakValueDictionary[int, _Chat] = WeakValueDictionary()
         self._looks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._turns: dict[int, Turn] = {}
 
@@ -41,11 +42,10 @@ class Turns:
     @asynccontextmanager
     async def take(self, update_id: int, chat_id: int, *, is_urgent: bool) -> AsyncIterator[None]:
         """Wait for an update's turn, and keep it until the end of the block."""
-        key = (chat_id, is_urgent)
-        chat = self._chats.get(key)
+        chat = self._chats.get(chat_id)
         if chat is None:
-            chat = self._chats[key] = _Chat()
-        turn = Turn(update_id, chat, self._looks)
+            chat = self._chats[chat_id] = _Chat()
+        turn = Turn(update_id, chat, self._looks, is_urgent=is_urgent)
         await turn.take()
         self._turns[update_id] = turn
         try:
@@ -64,24 +64,30 @@ class Turn:
     """
 
     def __init__(
-        self, number: int, chat: _Chat, looks: WeakValueDictionary[str, asyncio.Lock]
+        self,
+        number: int,
+        chat: _Chat,
+        looks: WeakValueDictionary[str, asyncio.Lock],
+        *,
+        is_urgent: bool = False,
     ) -> None:
         self.number = number
         self._chat = chat
+        self._lock = chat.urgent if is_urgent else chat.lock
         self._looks = looks
         self._is_mine = False
         self.lost: set[int] = set()
 
     async def take(self) -> None:
         """Wait until no other update of the chat has its turn."""
-        await self._chat.lock.acquire()
+        await self._lock.acquire()
         self._is_mine = True
 
     def end(self) -> None:
         """Let the next one go on."""
         if self._is_mine:
             self._is_mine = False
-            self._chat.lock.release()
+            self._lock.release()
 
     async def give_away(self, what: str, look: Callable[[], Awaitable[T]]) -> T:
         """Return what a look at an account or order finds; let others have the turn meanwhile.

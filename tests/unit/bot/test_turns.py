@@ -120,3 +120,16 @@ async def test_a_look_that_waits_for_its_turn_again_has_not_the_last_word() -> N
                 await asyncio.sleep(0)
             assert bed.turns.of(2).may_draw(CARD)
     assert bed.done == ["1 asks", "1 is late"]
+
+
+@pytest.mark.row("R2")
+async def test_a_look_does_not_draw_over_a_panic() -> None:
+    """It has a turn of its own, past all others; its question must not go when a broker answers."""
+    bed = Bed()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bed.looking(1))
+        await bed.is_asked.wait()
+        async with bed.turns.take(2, CHAT, is_urgent=True):
+            assert bed.turns.of(2).may_draw(CARD)
+        bed.answers.set()
+    assert bed.done == ["1 asks", "1 is late"]
