@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from core.domain.instrument import InstrumentId, Product
 from core.domain.order import CLOSED_STATES, OPEN_STATES, OrderState, Purpose
 from core.domain.protection import Shelter
-from core.engine.orders.alarms import CLOSED, HANDED_OVER, Until, alarms_of, end_standing
+from core.engine.orders.alarms import HANDED_OVER, NOT_HELD, Until, alarms_of, end_standing
 from core.engine.orders.gate import Gate, gate_at
 from core.engine.orders.journal import Journal, pending_orders
 from core.engine.orders.net_positions import NetPositions
@@ -117,7 +117,7 @@ def _over_of_ledgers(
     standings = [held[key] for key in row["keys"] if key in held]
     if not standings:
         is_handed_over = gate is not None and not (gate.enabled or gate.drain)
-        return HANDED_OVER if is_handed_over else CLOSED
+        return HANDED_OVER if is_handed_over else NOT_HELD
     one = standings[0]
     if until is Until.COVERED:
         is_covered = one.protection.shelter is Shelter.PROTECTED and not one.protection.is_software

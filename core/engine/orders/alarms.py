@@ -23,7 +23,7 @@ from core.engine.users import owner_chats
 from core.ports.store import Change, Document, Store, StoreView
 
 __all__ = [
-    "CLOSED",
+    "NOT_HELD",
     "HANDED_OVER",
     "AlarmCause",
     "Until",
@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 _ALARMS = "alarms"
-CLOSED = "closed, so there is nothing to protect"
+NOT_HELD = "no strategy holds it any more"
+"""Closed, or converted by the user, who may hold it on; which it was has a message of its own."""
 HANDED_OVER = "it is yours to look after now"
 
 

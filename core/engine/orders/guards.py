@@ -17,7 +17,7 @@ from core.domain.notices.post import bare_card, bare_key, run_card, stuck_remova
 from core.domain.notices.protection import AlarmOver, ProtectedAgain, Unprotected
 from core.domain.protection import Lack
 from core.engine.orders.alarm_watch import Alarms
-from core.engine.orders.alarms import CLOSED, HANDED_OVER, end_alarm, end_alarms
+from core.engine.orders.alarms import NOT_HELD, HANDED_OVER, end_alarm, end_alarms
 from core.engine.orders.card_watch import amend_cards, put_cards_right
 from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import goals_of, mark_stuck
@@ -216,7 +216,7 @@ class Guards:
             row["broker_id"],
             Unprotected.kind,
             instrument_of(row["_id"]),
-            HANDED_OVER if is_handed_over else CLOSED,
+            HANDED_OVER if is_handed_over else NOT_HELD,
             self._clock.market_at(row["since"]),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -19,7 +20,7 @@ from core.domain.notices.accounts import (
 )
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import CancelRefused
-from core.domain.notices.positions import UnownedPosition
+from core.domain.notices.positions import PositionConverted, UnownedPosition
 from core.domain.notices.post import Delivery, run_card
 from core.domain.notices.protection import (
     AlarmOver,
@@ -33,7 +34,7 @@ from core.domain.order import Side
 from core.engine.bare_cards import keep_bare
 from core.engine.cards import card_id
 from core.engine.orders.alarms import (
-    CLOSED,
+    NOT_HELD,
     HANDED_OVER,
     AlarmCause,
     Until,
@@ -41,6 +42,7 @@ from core.engine.orders.alarms import (
 )
 from core.engine.orders.gate import freeze_entries
 from core.ports.store import Change, StoreView
+from tests.fakes.brokers import SBIN
 from tests.fakes.desk import Desk, a_desk
 from tests.fakes.memory_engine import CHAT
 
@@ -89,7 +91,7 @@ async def test_a_position_that_closes_unprotected_closes_its_alarm(desk: Desk) -
     await desk.turns(6, apart_s=3)
     ((told, delivery, is_shown),) = await over(desk)
     assert isinstance(told, AlarmOver)
-    assert (told.alarm, told.subject, told.how) == (Unprotected.kind, "NSE:SBIN", CLOSED)
+    assert (told.alarm, told.subject, told.how) == (Unprotected.kind, "NSE:SBIN", NOT_HELD)
     assert told.since is not None
     assert (delivery, is_shown) == (Delivery.EDIT.value, True)
     assert await desk.engine.notices(ProtectedAgain) == []
@@ -144,7 +146,7 @@ async def test_the_question_about_a_stop_ends_with_its_position(desk: Desk) -> N
     desk.at.by_hand(Side.SELL, 10)
     await desk.turns(6, apart_s=3)
     found = [told for told, _, _ in await over(desk) if isinstance(told, AlarmOver)]
-    assert (StopCancelled.kind, CLOSED) in [(one.alarm, one.how) for one in found]
+    assert (StopCancelled.kind, NOT_HELD) in [(one.alarm, one.how) for one in found]
 
 
 async def test_an_exit_that_could_not_go_is_over_when_it_went(desk: Desk) -> None:
@@ -163,7 +165,7 @@ async def test_an_exit_that_could_not_go_is_over_when_it_went(desk: Desk) -> Non
     desk.at.position_list.update(shown)
     await desk.turns(12, apart_s=2)
     found = [told for told, _, _ in await over(desk) if isinstance(told, AlarmOver)]
-    assert [(one.alarm, one.how) for one in found] == [(ExitDenied.kind, CLOSED)]
+    assert [(one.alarm, one.how) for one in found] == [(ExitDenied.kind, NOT_HELD)]
     assert await desk.engine.store.find("alarms", {}) == []
 
 
@@ -192,7 +194,7 @@ ENDS = [
     (
         SquareOffAlarm("", "orb", ("NSE:SBIN +10",)),
         AlarmCause(Until.FLAT, "NSE:SBIN", ("orb|gone",)),
-        CLOSED,
+        NOT_HELD,
     ),
 ]
 
@@ -293,3 +295,17 @@ async def test_an_alarm_that_is_being_sent_ends_on_its_card(desk: Desk) -> None:
     await desk.turns(6, apart_s=3)
     ((_, delivery, _),) = await over(desk)
     assert delivery == Delivery.EDIT.value
+
+
+@pytest.mark.row("R8")
+async def test_what_is_converted_is_not_said_to_be_closed(desk: Desk) -> None:
+    """The user holds it on, in another product and without a stop: only the strategy does not."""
+    await alarmed(desk)
+    intraday, delivery = (SBIN, Product.MIS), (SBIN, Product.CNC)
+    was = desk.at.position_list[intraday]
+    desk.at.position_list[intraday] = replace(was, quantity=0, day_buy_quantity=0)
+    desk.at.position_list[delivery] = replace(was, product=Product.CNC)
+    await desk.turns(12, apart_s=3)
+    assert len(await desk.engine.notices(PositionConverted)) == 1
+    ((told, _, _),) = await over(desk)
+    assert isinstance(told, AlarmOver) and told.how == "no strategy holds it any more"
