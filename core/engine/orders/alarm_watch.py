@@ -98,7 +98,7 @@ class Alarms:
             case Until.THAWED:
                 return "" if gate is not None and gate.frozen else "you have set Normal since"
             case _:
-                return "" if is_parked else "the broker takes orders of the account again"
+                return "" if is_parked else "I send its orders again"
 
     async def _over_of_order(self, key: str, until: Until) -> str:
         try:

@@ -23,8 +23,8 @@ from core.engine.users import owner_chats
 from core.ports.store import Change, Document, Store, StoreView
 
 __all__ = [
-    "NOT_HELD",
     "HANDED_OVER",
+    "NOT_HELD",
     "AlarmCause",
     "Until",
     "alarms_of",
@@ -64,7 +64,7 @@ class Until(StrEnum):
     THAWED = "thawed"
     """A user has set Normal."""
     TAKEN = "taken"
-    """The broker takes orders of the account again."""
+    """The account is not parked any more: its broker took an order, or it was logged in anew."""
 
 
 @dataclass(frozen=True, slots=True)

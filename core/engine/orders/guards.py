@@ -17,7 +17,7 @@ from core.domain.notices.post import bare_card, bare_key, run_card, stuck_remova
 from core.domain.notices.protection import AlarmOver, ProtectedAgain, Unprotected
 from core.domain.protection import Lack
 from core.engine.orders.alarm_watch import Alarms
-from core.engine.orders.alarms import NOT_HELD, HANDED_OVER, end_alarm, end_alarms
+from core.engine.orders.alarms import HANDED_OVER, NOT_HELD, end_alarm, end_alarms
 from core.engine.orders.card_watch import amend_cards, put_cards_right
 from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import goals_of, mark_stuck

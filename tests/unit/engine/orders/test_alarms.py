@@ -34,8 +34,8 @@ from core.domain.order import Side
 from core.engine.bare_cards import keep_bare
 from core.engine.cards import card_id
 from core.engine.orders.alarms import (
-    NOT_HELD,
     HANDED_OVER,
+    NOT_HELD,
     AlarmCause,
     Until,
     raise_alarm,
@@ -183,7 +183,7 @@ async def test_an_alarm_that_was_one_of_several_in_a_message_ends_with_a_message
 
 ENDS = [
     (Anomaly("", "odd"), AlarmCause(Until.THAWED), "you have set Normal since"),
-    (AccountParked("", "refused"), AlarmCause(Until.TAKEN), "takes orders of the account again"),
+    (AccountParked("", "refused"), AlarmCause(Until.TAKEN), "I send its orders again"),
     (OrdersLeftResting("", 2, "no"), AlarmCause(Until.NO_ORDERS), "none of them works any more"),
     (CancelRefused("x"), AlarmCause(Until.ORDER, "NSE:SBIN", ("x",)), "another one"),
     (

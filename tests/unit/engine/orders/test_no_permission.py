@@ -141,3 +141,23 @@ def test_the_pause_of_an_exit_begins_anew_once_its_broker_has_taken_it() -> None
     assert [refused_for_s(pauses) for _ in range(6)] == [2, 4, 8, 16, 32, 60]
     assert not pauses.hold_back("exit", Acked("1"))
     assert refused_for_s(pauses) == 2
+
+
+async def test_a_login_says_nothing_of_what_the_broker_takes(desk: Desk) -> None:
+    """Whether the address is registered now shows at the next order alone."""
+    refusing(desk, "cancel")
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(3, apart_s=3)
+    await desk.wants(10, STOP, run_id="orb|kept")
+    engine = desk.engine
+    account = await engine.wiring.accounts.get(desk.broker_id)
+    await engine.wiring.tokens.mark_expired(
+        desk.broker_id, "it is six", generated_at=account.token_generated_at
+    )
+    await desk.turns(2)
+    await desk.clock.advance(1)
+    await engine.log_in(account)
+    await desk.turns(1)
+    (over,) = await engine.notices(AlarmOver)
+    assert isinstance(over, AlarmOver)
+    assert (over.alarm, over.how) == (AccountParked.kind, "I send its orders again")
