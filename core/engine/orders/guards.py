@@ -48,7 +48,7 @@ async def lasting_gaps(view: StoreView, broker_id: str, now: datetime) -> frozen
     return frozenset(
         str(row["_id"])
         for row in rows
-        if row["since"] is not None and (row["is_told"] or now - row["since"] >= _GRACE)
+        if row["since"] is not None and (row["is_told"] or _is_past(row["since"], _GRACE, now))
     )
 
 
@@ -125,10 +125,10 @@ class Guards:
             return
         if row["fine_since"] is not None:
             await self._update(row, {"fine_since": None})
-        if row["is_told"] or now - row["since"] < _GRACE:
+        if row["is_told"] or not _is_past(row["since"], _GRACE, now):
             return
-        told_at = row["told_at"]
-        if told_at is not None and row["told_gap"] == gap.value and now - told_at < _AGAIN:
+        told_at, is_same = row["told_at"], row["told_gap"] == gap.value
+        if told_at is not None and is_same and not _is_past(told_at, _AGAIN, now):
             await self._show(row, standing)
             return
         ledger = standing.ledger
@@ -182,7 +182,7 @@ class Guards:
             await self._quiet(row)
         elif row["fine_since"] is None:
             await self._update(row, {"fine_since": now})
-        elif now - row["fine_since"] >= _STEADY:
+        elif _is_past(row["fine_since"], _STEADY, now):
             ledger = standing.ledger
             notice = ProtectedAgain(
                 ledger.broker_id,
@@ -252,6 +252,11 @@ class Guards:
             await self._store.transaction(body, nonce=f"{notice.kind}:{row['_id']}|{since}")
         except AlreadyDone:
             await self._update(row, fields)
+
+
+def _is_past(since: datetime, span: timedelta, now: datetime) -> bool:
+    """Whether so long has passed; where the clock was set back since, nobody knows (K01)."""
+    return now < since or now - since >= span
 
 
 def _is_quiet(row: Document) -> bool:

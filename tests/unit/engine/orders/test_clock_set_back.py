@@ -1,4 +1,4 @@
-"""A clock that is set back by hours holds no exit up: nothing waits until it is as late again (K01)."""
+"""A clock that is set back by hours holds no exit and no alarm up until it is as late again (K01)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from core.domain.notices.protection import Unprotected
 from core.domain.order import Purpose
 from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
 from core.domain.sessions import IST
@@ -90,3 +91,13 @@ async def test_stop_that_has_triggered_is_chased() -> None:
     desk.clock.step_wall(-AN_HOUR)
     await desk.turns(30, apart_s=1)
     assert await desk.units() == 0
+
+
+async def test_position_without_a_stop_is_told() -> None:
+    """It was seen a moment before the clock was set back: nobody may wait an hour for the alarm."""
+    desk = await a_desk(market_clock(NOON))
+    await desk.holds(10)
+    assert await desk.engine.notices(Unprotected) == []
+    desk.clock.step_wall(-AN_HOUR)
+    await desk.turns(5, apart_s=3)
+    assert len(await desk.engine.notices(Unprotected)) == 1
