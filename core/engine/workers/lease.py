@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.engine.orders.gate import raise_fence
@@ -69,15 +69,19 @@ class Lease:
         """The fence of this controller; 0 before the lease was taken."""
         return self._fence
 
-    async def take(self) -> None:
+    async def take(self, *, dead_since: datetime | None = None) -> None:
         """Take the lease.
+
+        Args:
+            dead_since: The last renewal of a holder that was waited for in vain.
 
         Raises:
             LeaseHeld: Another controller renewed it less than 15 s ago.
         """
         row = await self._store.get(_LEASE, _KEY)
         now = self._clock.now()
-        if row and row["holder"] and now - row["renewed_at"] < timedelta(seconds=LEASE_S):
+        is_young = row is not None and now - row["renewed_at"] < timedelta(seconds=LEASE_S)
+        if row and row["holder"] and is_young and row["renewed_at"] != dead_since:
             raise LeaseHeld(
                 "Another Saarthi works on this database (last heard of "
                 f"{(now - row['renewed_at']).total_seconds():.0f} s ago); stop it first, or wait "
@@ -124,9 +128,12 @@ class Lease:
                 await self.take()
             except LeaseHeld:
                 row = await self._store.get(_LEASE, _KEY)
-                is_alive = row is not None and row["renewed_at"] != seen
-                if is_alive or self._clock.monotonic() >= deadline:
+                if row is not None and row["renewed_at"] != seen:
                     raise
+                if self._clock.monotonic() >= deadline:
+                    # By a clock that was hours ahead when it died, its lease would last as long.
+                    await self.take(dead_since=seen)
+                    return
                 await self._clock.sleep(1.0)
             else:
                 return
