@@ -1,4 +1,4 @@
-"""Whether an entry has a price: its instrument's now, that somebody trades at (rows D10, R3).
+"""Whether an entry, or a stop, has a price: its instrument's now, one that is traded (D10, R3).
 
 Bars may be of another instrument, old, or wrong, and a wrong price is a wrong size and a wrong
 stop. Pure: market times and prices in, a sentence out.
@@ -24,6 +24,7 @@ __all__ = [
     "doubt_about",
     "is_at_limit",
     "lacks_limit",
+    "stop_doubt",
 ]
 
 STALE_BARS = 3
@@ -78,13 +79,29 @@ def doubt_about(
     lives = max(_QUOTE_LIVES, STALE_BARS * asked.step)
     if quote.at is not None and asked.asked_at - quote.at > lives:
         return f"{instrument}: its last price is of {quote.at:%d %b %H:%M}: not entered"
-    last = quote.last_price
-    if last <= 0 or abs(newest.close - last) * 100 > band_of(instrument) * last:
-        return (
-            f"{instrument}: bars end at {rupees(newest.close)}, last price is {rupees(last)}: "
-            "not entered"
-        )
-    return ""
+    apart = _apart(instrument, newest.close, quote.last_price)
+    return f"{apart}: not entered" if apart else ""
+
+
+def stop_doubt(instrument: InstrumentId, bars: Sequence[Candle], last: Decimal | None) -> str:
+    """Return why a stop is not moved to where these bars put it, one sentence, or ''.
+
+    A price that nobody knows is no reason: what is held must not lose its stop's way for that.
+
+    Args:
+        instrument: What is held.
+        bars: What was decided on, oldest first.
+        last: Its last price now, rupees; None where none is known.
+    """
+    apart = _apart(instrument, bars[-1].close, last) if bars and last is not None else ""
+    return f"{apart}: its stop stays where it is" if apart else ""
+
+
+def _apart(instrument: InstrumentId, close: Decimal, last: Decimal) -> str:
+    """Say that a close and a last price cannot be of one instrument now; '' where they can."""
+    if last > 0 and abs(close - last) * 100 <= band_of(instrument) * last:
+        return ""
+    return f"{instrument}: bars end at {rupees(close)}, last price is {rupees(last)}"
 
 
 def is_at_limit(side: Side, quote: Quote) -> bool:

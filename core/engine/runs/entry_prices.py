@@ -10,25 +10,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId
 from core.domain.order import Side
-from core.domain.price_check import Asked, at_circuit, doubt_about
+from core.domain.price_check import Asked, at_circuit, doubt_about, stop_doubt
 from core.engine.runs.bars import Bars
 from core.engine.runs.live_prices import LivePrices
 from core.engine.runs.market_data import MarketData, NoData
 from core.ports.clock import Clock
 
-__all__ = ["EntryPrices"]
+__all__ = ["Doubts", "EntryPrices"]
 
 _log = logging.getLogger(__name__)
 _TRIES = 3
 _PAUSE_S = 1.0
 _LONGEST_S = 20.0
 """Exits of the same run wait that long at most; mostly an answer takes part of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What a run's prices are not believed for, by instrument, each with its sentence.
+
+    Attributes:
+        entries: What is not entered.
+        stops: What is held whose stop is not moved.
+    """
+
+    entries: Mapping[InstrumentId, str] = field(default_factory=dict)
+    stops: Mapping[InstrumentId, str] = field(default_factory=dict)
 
 
 class EntryPrices:
@@ -46,10 +60,25 @@ class EntryPrices:
         *,
         slot_at: datetime,
         bar_minutes: int,
-    ) -> Mapping[InstrumentId, str]:
-        """Return why instruments are not entered on these sides, for those that are not."""
+        stops: Collection[InstrumentId] = (),
+    ) -> Doubts:
+        """Return why instruments are not entered on these sides, and why stops are not moved.
+
+        Nothing is asked for a stop: the prices of what has one are looked at all the time.
+        """
+        quotes, found = await self._entered(entries, bars, slot_at, bar_minutes)
+        lasts = {
+            one: quotes[one].last_price if one in quotes else self._live.last(one) for one in stops
+        }
+        doubts = {one: stop_doubt(one, bars.get(one, ()), last) for one, last in lasts.items()}
+        return Doubts(found, {one: doubt for one, doubt in doubts.items() if doubt})
+
+    async def _entered(
+        self, entries: Mapping[InstrumentId, Side], bars: Bars, slot_at: datetime, bar_minutes: int
+    ) -> tuple[Mapping[InstrumentId, Quote], Mapping[InstrumentId, str]]:
+        """Return the quotes of what may be entered, and why some of it is not."""
         if not entries:
-            return {}
+            return {}, {}
         asked = Asked(slot_at, self._clock.market_now(), timedelta(minutes=bar_minutes))
         quotes, trouble = await self._quotes(list(entries))
         found, sound = {}, {}
@@ -65,7 +94,7 @@ class EntryPrices:
         for one, quote in (await self._market_data.with_limits(entries, sound)).items():
             if doubt := at_circuit(entries[one], quote):
                 found[one] = doubt
-        return found
+        return quotes, found
 
     async def _quotes(
         self, instruments: Sequence[InstrumentId]

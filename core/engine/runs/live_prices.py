@@ -18,6 +18,7 @@ from core.domain.coverage import Coverage
 from core.domain.instrument import InstrumentId
 from core.domain.minute_bars import MINUTE, MinuteBars
 from core.domain.price_check import band_of
+from core.domain.protection import PRICE_LIVES
 from core.domain.second_ends import SecondEnds
 from core.domain.ticks import PriceTick, tick_of
 from core.engine.orders.prices import Prices
@@ -228,6 +229,11 @@ class LivePrices:
             tick.day_high,
             tick.day_low,
         )
+
+    def last(self, instrument: InstrumentId) -> Decimal | None:
+        """Return the last price, pushed or asked for; None unless it is of now, or nearly."""
+        known = self._prices.get(instrument)
+        return known.last if known and self._clock.now() - known.at <= PRICE_LIVES else None
 
     def has_closed(self, instrument: InstrumentId, at: datetime) -> bool:
         """Whether a tick of ``at`` or later was heard, so that no earlier one is on its way."""

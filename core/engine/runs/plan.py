@@ -92,6 +92,7 @@ class RunPlan:
         is_known_day: Whether the calendar knows that the exchange trades (K04).
         clock_offset: How far the brokers' clocks are certainly ahead of this computer's.
         doubts: Why the price of an instrument is not believed, for those that are not entered.
+        stop_doubts: Likewise, for those whose stop is not moved.
         day: The trading day of the slot.
         fresh_for: How old a signal may be to enter.
     """
@@ -103,6 +104,7 @@ class RunPlan:
     is_known_day: bool = True
     clock_offset: timedelta = timedelta(0)
     doubts: Mapping[InstrumentId, str] = field(default_factory=dict)
+    stop_doubts: Mapping[InstrumentId, str] = field(default_factory=dict)
     day: str = field(init=False)
     fresh_for: timedelta = field(init=False)
 

@@ -22,7 +22,7 @@ from core.domain.notices.post import run_card
 from core.domain.order import OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.planning import AccountState, Leg, plan_leg
 from core.domain.slicing import largest_order, slices
-from core.domain.stop_rule import tighter
+from core.domain.stop_rule import StopRule, tighter
 from core.domain.target import Target
 from core.domain.views import AssignmentView
 from core.engine.orders.gate import gate_at
@@ -143,18 +143,19 @@ class Planner:
             slot_at=plan.request.slot_at,
             fresh_for=plan.fresh_for,
         )
-        reduces = await self._put(view, plan, target, assignment, current, leg)
+        reduces, kept = await self._put(view, plan, target, assignment, current, leg)
         if leg.entry:
             entries = plan.entries(target, assignment, leg, current)
             draft.entries += await born_entries(
                 view, self._gateway, lane, entries, known, asked.facts
             )
         waits = _waiting_exit(target, current, asked) if reduces else ""
-        note, before = waits or leg.note, draft.notes.get(account.broker_id, "")
-        if note not in before and (waits or await self._is_new(view, plan, asked, draft.said)):
+        note, before = waits or kept or leg.note, draft.notes.get(account.broker_id, "")
+        mark = f"{account.broker_id}|{target.instrument}|STOP_STAYS" if kept else asked.mark
+        if note not in before and (waits or await self._is_new(view, plan, mark, draft.said)):
             # Of two instruments each is told: neither may hide the other.
             draft.notes[account.broker_id] = f"{before}; {note}" if before else note
-            if waits or not asked.is_by_choice:
+            if waits or kept or not asked.is_by_choice:
                 draft.loud.add(account.broker_id)
         if not reduces:
             return []
@@ -205,15 +206,13 @@ class Planner:
             await self._outbox.post(view, run_card(request.run_id))
         return is_signal
 
-    async def _is_new(
-        self, view: StoreView, plan: RunPlan, asked: _EntryAnswer, said: list[str]
-    ) -> bool:
-        """Whether an answer of the checks is to be told; note a denial by a limit as said.
+    async def _is_new(self, view: StoreView, plan: RunPlan, mark: str, said: list[str]) -> bool:
+        """Whether a note is to be told; note one that lasts, which has a mark, as said.
 
         A strategy that signals at each slot would have a card at each, saying the same (R1). Who
         asks for a run is answered.
         """
-        mark, request = asked.mark, plan.request
+        request = plan.request
         if not mark or request.is_by_user:
             return True
         if mark in said or mark in await said_of_limits(view, request.strategy, request.slot_at):
@@ -229,32 +228,30 @@ class Planner:
         assignment: AssignmentView,
         current: AccountState,
         leg: Leg,
-    ) -> bool:
-        """Write the leg's goal; return whether less is wanted now than is held."""
+    ) -> tuple[bool, str]:
+        """Write the leg's goal.
+
+        Returns:
+            Whether less is wanted now than is held; why its stop was not moved, or ''.
+        """
         keeps = leg.goal == current.wanted and not leg.entry
         # Flat and nothing held: no goal is written, so that a slot without a signal leaves no trace
         # on an account.
         if keeps and leg.goal == 0 and current.held == 0:
-            return False
-        stop_price = target.stop_price if leg.goal else None
+            return False, ""
         key = ledger_key(
             assignment.strategy, assignment.broker_id, target.instrument, assignment.product
         )
         # An exit that is under way stays as it was decided, by whom and when.
         if keeps and leg.goal == 0 and current.is_closing:
-            return False
-        if leg.goal and not leg.entry and target.stop_rule is not None:
-            # What the engine has moved towards the price between the runs stays there.
-            goal = await goal_at(view, key)
-            if goal is not None and goal.quantity * leg.goal > 0:
-                stop_price = tighter(goal.stop_price, stop_price, leg.goal)
-        rule = target.stop_rule if leg.goal else None
+            return False, ""
+        stop_price, rule, kept = await _stop_of(view, plan, target, key, leg)
         # A goal that is kept keeps its run id too: an entry still waiting is only sent while its
         # own run's goal is in force. Its stop may move (a trailing stop).
         if keeps and await retarget_goal(
             view, key, stop_price=stop_price, day=plan.day, at=plan.now, stop_rule=rule
         ):
-            return False
+            return False, kept
         await put_goal(
             view,
             strategy=assignment.strategy,
@@ -270,7 +267,7 @@ class Planner:
             stop_rule=rule,
         )
         reduces = current.held not in {0, leg.goal}
-        return reduces and not keeps
+        return reduces and not keeps, kept
 
     async def _account_state(
         self,
@@ -356,6 +353,28 @@ class Planner:
             address=self._proof_address(assignment.broker_id),
             planned=planned,
         )
+
+
+async def _stop_of(
+    view: StoreView, plan: RunPlan, target: Target, key: str, leg: Leg
+) -> tuple[Decimal | None, StopRule | None, str]:
+    """Return the stop that a leg wants, how it follows, and why it is not the target's, or ''."""
+    if not leg.goal:
+        return None, None, ""
+    doubt = "" if leg.entry else plan.stop_doubts.get(target.instrument, "")
+    if leg.entry or (target.stop_rule is None and not doubt):
+        return target.stop_price, target.stop_rule, ""
+    goal = await goal_at(view, key)
+    known = goal if goal is not None and goal.quantity * leg.goal > 0 else None
+    if doubt:
+        # By a wrong price it would be far beyond the market, where it closes at once what it is to
+        # protect, or so far away that it protects nothing (D10).
+        price, rule = (known.stop_price, known.stop_rule) if known else (None, None)
+        return price, rule, doubt if price != target.stop_price else ""
+    if known is None:
+        return target.stop_price, target.stop_rule, ""
+    # What the engine has moved towards the price between the runs stays there.
+    return tighter(known.stop_price, target.stop_price, leg.goal), target.stop_rule, ""
 
 
 async def _capital(view: StoreView, broker_id: str, day: str) -> Decimal | None:

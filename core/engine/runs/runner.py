@@ -41,7 +41,7 @@ from core.engine.outbox import Outbox
 from core.engine.runs.bars import BarReader
 from core.engine.runs.decider import Decider, StrategyFailed
 from core.engine.runs.departure import Departure
-from core.engine.runs.entry_prices import EntryPrices
+from core.engine.runs.entry_prices import Doubts, EntryPrices
 from core.engine.runs.live_prices import LivePrices
 from core.engine.runs.market_data import MarketData, NoData
 from core.engine.runs.outlook import Outlook, outlook_of
@@ -297,7 +297,8 @@ class Runner:
         plan = self._plan(strategy.schedule(parameters), request, brokers)
         if request.may_enter and any(plan.is_fresh(target) for target in decided.targets):
             self._warm(account.broker_id for account, _ in accounts)  # while this is written
-        plan = replace(plan, doubts=await self._doubts(plan, decided))
+        doubts = await self._doubts(plan, decided)
+        plan = replace(plan, doubts=doubts.entries, stop_doubts=doubts.stops)
         tables = await self._tables(brokers)
         instruments = {account.broker_id: tables[account.broker] for account, _ in accounts}
         written = await self._write(plan, decided, accounts, instruments)
@@ -414,7 +415,7 @@ class Runner:
             clock_offset=clock_offset(self._clock),
         )
 
-    async def _doubts(self, plan: RunPlan, decided: Decided) -> Mapping[InstrumentId, str]:
+    async def _doubts(self, plan: RunPlan, decided: Decided) -> Doubts:
         """Look up the prices of what may be entered; most runs enter nothing and ask nothing."""
         slot_at = plan.request.slot_at
         entered = {
@@ -427,6 +428,7 @@ class Runner:
             decided.bars,
             slot_at=slot_at,
             bar_minutes=decided.bar_minutes,
+            stops=[one.instrument for one in decided.targets if one.stop_price is not None],
         )
 
     def square_off_begins(

@@ -11,6 +11,7 @@ import pytest
 
 from core.domain.broker import Candle, PriceBand, Quote
 from core.domain.instrument import InstrumentId
+from core.domain.money import rupees
 from core.domain.target import Direction
 from core.engine.orders import circuit
 from core.errors import BrokerReadError, ReadFault
@@ -225,3 +226,52 @@ async def test_rewritten_bars_do_not_close_what_they_opened() -> None:
     await bench.run(opened + timedelta(minutes=18))
     await bench.turns()
     assert await bench.held() == 0
+
+
+@pytest.mark.row("D10")
+@pytest.mark.parametrize("close", ["8150.00", "81.50"])
+@pytest.mark.parametrize("is_fresh", [True, False])
+async def test_bars_of_another_instrument_move_no_stop(
+    bench: RunBench, close: str, *, is_fresh: bool
+) -> None:
+    """Tenfold it would close the position at once, a tenth would bare it: it stays, said once.
+
+    By the quote of a fresh signal, else by the price that is looked at for the stop.
+    """
+    five, stop = timedelta(minutes=5), Decimal("807.00")
+    bench.strategy.want(LONG, TEN, stop=stop)
+    await bench.run()
+    await bench.turns()
+    bench.bars(close, until=TEN + 2 * five)
+    if is_fresh:
+        bench.quoted("815.10")
+    notes = []
+    for slot in (TEN + five, TEN + 2 * five):
+        await bench.engine.clock.advance_to(slot)
+        bench.strategy.want(LONG, slot if is_fresh else TEN, stop=Decimal(close) - 8)
+        if not is_fresh:
+            bench.engine.wiring.prices.put(SBIN, Decimal("815.10"), bench.engine.clock.now())
+        await bench.run(slot)
+        await bench.turns()
+        notes.append(await bench.note())
+        (goal,) = await bench.engine.store.find("goals", {})
+        assert (await bench.held(), goal["stop_price"]) == (10, stop)
+    assert bench.sent() == [("BUY", 10), ("SELL", 10)]  # the entry, and the stop that rests
+    ends = f"NSE:SBIN: bars end at {rupees(Decimal(close))}"
+    said = f"{ends}, last price is ₹815.10: its stop stays where it is"
+    assert notes == [said, ""]
+
+
+@pytest.mark.row("D10")
+async def test_a_price_that_nobody_knows_holds_no_stop_back(bench: RunBench) -> None:
+    """Without a last price there is no contradiction: the stop follows its strategy."""
+    five = timedelta(minutes=5)
+    bench.strategy.want(LONG, TEN, stop=Decimal("807.00"))
+    await bench.run()
+    await bench.turns()
+    bench.bars("818.00", until=TEN + five)
+    bench.strategy.want(LONG, TEN, stop=Decimal("810.00"))
+    await bench.engine.clock.advance_to(TEN + five)
+    await bench.run(TEN + five)
+    (goal,) = await bench.engine.store.find("goals", {})
+    assert (goal["stop_price"], await bench.note()) == (Decimal("810.00"), "")
