@@ -21,6 +21,7 @@ from core.domain.order import CLOSED_STATES, EXTERNAL, MANUAL, Order, Side
 __all__ = [
     "Conversion",
     "Key",
+    "Look",
     "Net",
     "closed_by_hand",
     "collided",
@@ -122,19 +123,52 @@ def shown(
     }
 
 
-def lived_over_night(*, by_positions: int, by_fills: int, owned: int) -> int:
+def lived_over_night(*, by_positions: int, by_fills: int, by_own_fills: int, owned: int) -> int:
     """Return the units from before the day's first fill, by a look at the positions.
 
     Args:
         by_positions: What the broker shows.
         by_fills: The day's fills.
-        owned: What the strategies' ledgers say.
+        by_own_fills: Those of them that the strategies' ledgers hold already.
+        owned: What these say.
     """
-    # A first look that shows less than the strategies own may be a list that is not filled yet: the
-    # ledgers stand, the difference is a dispute, and only a user or a later look ends it.
-    sign = -1 if owned < 0 else 1
-    net = by_positions if by_positions * sign >= owned * sign else owned
-    return net - by_fills
+    # A first look that shows less than the strategies owned may be a list that is not filled yet:
+    # the ledgers stand, the difference is a dispute, and only a user or a later look ends it. What
+    # was traded by hand before the look is no such difference: it ends a ledger as it ever does.
+    lived, owned_then = by_positions - by_fills, owned - by_own_fills
+    sign = -1 if owned_then < 0 else 1
+    return lived if lived * sign >= owned_then * sign else owned_then
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at an account: what the broker shows, the day's fills, and the ledgers.
+
+    Attributes:
+        shows: What is held by positions and, where ``has_holdings``, holdings.
+        fills: The day's fills, whoever's.
+        own_fills: Those of the strategies' orders.
+        owns: What the strategies' ledgers say.
+    """
+
+    shows: Mapping[Key, int]
+    fills: Mapping[Key, int]
+    own_fills: Mapping[Key, int]
+    owns: Mapping[Key, int]
+    has_holdings: bool
+
+    def before(self, exchange: str, product: Product) -> dict[Key, int]:
+        """Return what lived over night of one product on one exchange."""
+        return {
+            key: lived_over_night(
+                by_positions=net,
+                by_fills=self.fills.get(key, 0),
+                by_own_fills=self.own_fills.get(key, 0),
+                owned=self.owns.get(key, 0),
+            )
+            for key, net in self.shows.items()
+            if key[0].exchange == exchange and key[1] is product
+        }
 
 
 @dataclass(frozen=True, slots=True)

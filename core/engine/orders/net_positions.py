@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -26,18 +25,26 @@ from core.domain.notices.positions import (
     UnownedPosition,
 )
 from core.domain.notices.post import Post, dispute_card
-from core.domain.order import EXTERNAL, LIVE_STATES, UNKNOWN_STATES, Order, OrderState, Side
+from core.domain.order import (
+    EXTERNAL,
+    LIVE_STATES,
+    MANUAL,
+    UNKNOWN_STATES,
+    Order,
+    OrderState,
+    Side,
+)
 from core.domain.sessions import IST, trading_day
 from core.domain.truth import (
     Conversion,
     Key,
+    Look,
     Net,
     collided,
     conversions,
     delivery_keys,
     filled,
     key_of,
-    lived_over_night,
     owned,
     shown,
     voided,
@@ -69,26 +76,6 @@ _EXCHANGES = {
     "BCD": Segment.CURRENCY,
     "MCX": Segment.COMMODITY,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One look at an account: what the broker shows, the day's fills, and the ledgers."""
-
-    shows: Mapping[Key, int]
-    fills: Mapping[Key, int]
-    owns: Mapping[Key, int]
-    has_holdings: bool
-
-    def before(self, exchange: str, product: Product) -> dict[Key, int]:
-        """Return what lived over night of one product on one exchange."""
-        return {
-            key: lived_over_night(
-                by_positions=net, by_fills=self.fills.get(key, 0), owned=self.owns.get(key, 0)
-            )
-            for key, net in self.shows.items()
-            if key[0].exchange == exchange and key[1] is product
-        }
 
 
 class NetPositions:
@@ -242,8 +229,14 @@ class NetPositions:
         # be a strategy's, and without them a sale of the user's own would close its units.
         own = {key for key in delivery_keys(holdings or ()) if is_open.get(key[0].exchange)}
         shows = shown(keys | own, positions, holdings)
-        look = _Look(shows, fills, owns, has_holdings=holdings is not None)
-        await self._keep_baseline(broker_id, day, look, [one for one in is_open if is_open[one]])
+        own_fills = filled(one for one in orders if one.strategy not in {EXTERNAL, MANUAL})
+        look = Look(shows, fills, own_fills, owns, has_holdings=holdings is not None)
+        trading = [one for one in is_open if is_open[one]]
+        if await self._keep_baseline(broker_id, day, look, trading):
+            # What was closed by hand before the look shows as that only now.
+            since = self._orders_began.get(broker_id)
+            for key in owns:
+                await self._take_foreign_fills(broker_id, key, day, since=since)
         base = await baseline_at(self._store, broker_id, day)
         # An order of unknown fate may have filled: reconciliation settles that, it is no dispute.
         unsettled = {key_of(order) for order in orders if order.state in UNKNOWN_STATES}
@@ -295,17 +288,23 @@ class NetPositions:
         return True
 
     async def _keep_baseline(
-        self, broker_id: str, day: str, look: _Look, exchanges: Iterable[str]
-    ) -> None:
-        """Keep what lived over night, at the first look of the day in an exchange's session."""
+        self, broker_id: str, day: str, look: Look, exchanges: Iterable[str]
+    ) -> bool:
+        """Keep what lived over night, at the first look of the day in an exchange's session.
+
+        Returns:
+            Whether there was anything to keep.
+        """
         base = after = await baseline_at(self._store, broker_id, day)
         for exchange in exchanges:
             for product in (Product.NRML, Product.CNC):
                 is_readable = product is Product.NRML or look.has_holdings
                 if is_readable and not base.is_kept((InstrumentId(exchange, ""), product)):
                     after = after.with_look(exchange, product, look.before(exchange, product))
-        if after is not base:
-            await put_baseline(self._store, after)
+        if after is base:
+            return False
+        await put_baseline(self._store, after)
+        return True
 
     def _is_open(self, exchange: str) -> bool:
         """Whether an exchange trades now: outside its session positions prove nothing."""

@@ -103,23 +103,31 @@ def test_net_is_known_when_the_witnesses_agree(
 
 
 @pytest.mark.parametrize(
-    ("by_positions", "by_fills", "owns", "before"),
+    ("by_positions", "by_fills", "by_own_fills", "owns", "before"),
     [
-        (75, 0, 75, 75),
-        (75, 25, 0, 50),
-        (100, 0, 75, 100),
-        (0, 0, 75, 75),  # a list that is not filled yet: the ledger stands
-        (25, -50, 25, 75),
-        (-75, 0, -75, -75),
-        (0, 0, -75, -75),
-        (0, 0, 0, 0),
+        (75, 0, 0, 75, 75),
+        (75, 25, 0, 0, 50),
+        (75, 25, 25, 75, 50),
+        (100, 0, 0, 75, 100),
+        (0, 0, 0, 75, 75),  # a list that is not filled yet: the ledger stands
+        (0, 25, 25, 75, 50),
+        (25, -50, -50, 25, 75),
+        (0, -75, 0, 75, 75),  # closed by hand before the look
+        (25, -50, 0, 75, 75),
+        (0, 75, 0, -75, -75),
+        (0, 25, 0, 75, 75),
+        (-75, 0, 0, -75, -75),
+        (0, 0, 0, -75, -75),
+        (0, 0, 0, 0, 0),
     ],
 )
 def test_what_lived_over_night_never_forgets_a_ledger(
-    by_positions: int, by_fills: int, owns: int, before: int
+    by_positions: int, by_fills: int, by_own_fills: int, owns: int, before: int
 ) -> None:
-    """Positions less the day's fills, unless that is less than strategies own."""
-    found = lived_over_night(by_positions=by_positions, by_fills=by_fills, owned=owns)
+    """Positions less the day's fills, unless that is less than strategies owned then."""
+    found = lived_over_night(
+        by_positions=by_positions, by_fills=by_fills, by_own_fills=by_own_fills, owned=owns
+    )
     assert found == before
 
 

@@ -239,6 +239,23 @@ async def test_carried_position_that_is_missing_in_the_morning_is_asked_about(
     assert await told(morning) == [PositionDisputed(ACCOUNT, "NSE:SBIN", "NRML", 75, 0)]
 
 
+@pytest.mark.invariant("I6")
+@pytest.mark.parametrize(("sold", "left"), [(75, 0), (50, 25), (100, 0)])
+async def test_carried_position_that_was_sold_by_hand_before_the_first_look_is_closed(
+    turns: Turns, sold: int, left: int
+) -> None:
+    """The morning's login comes after the user's sale: an exit of the ledger would go short."""
+    await turns.engine.hold(Ledger("mac", ACCOUNT, SBIN, Product.NRML, 75))
+    morning = Turns(turns.engine.store, turns.broker, MORNING)
+    turns.by_hand(-sold, product=Product.NRML)
+    turns.shows(75 - sold, Product.NRML)
+    await morning.read(times=6)
+    assert await morning.ledgers() == ({"mac NRML": left} if left else {})
+    assert (await net(morning, Product.NRML)).quantity == 75 - sold
+    (closed,) = await told(morning)
+    assert isinstance(closed, ClosedByHand) and closed.units == 75 - left
+
+
 async def test_what_was_carried_survives_a_restart(turns: Turns) -> None:
     """The first look of the day is stored: a later one that shows nothing does not replace it."""
     turns.shows(75, Product.NRML)
