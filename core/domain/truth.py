@@ -20,8 +20,8 @@ from core.domain.order import CLOSED_STATES, EXTERNAL, MANUAL, Order, Side
 
 __all__ = [
     "Conversion",
+    "FirstLook",
     "Key",
-    "Look",
     "Net",
     "closed_by_hand",
     "collided",
@@ -29,6 +29,7 @@ __all__ = [
     "delivery_keys",
     "ended_by_hand",
     "filled",
+    "filled_by_strategies",
     "key_of",
     "lived_over_night",
     "owned",
@@ -98,6 +99,11 @@ def filled(orders: Iterable[Order]) -> dict[Key, int]:
     return found
 
 
+def filled_by_strategies(orders: Iterable[Order]) -> dict[Key, int]:
+    """Return the signed units that strategies' orders among these have filled."""
+    return filled(order for order in orders if order.strategy not in {EXTERNAL, MANUAL})
+
+
 def owned(ledgers: Iterable[Ledger]) -> dict[Key, int]:
     """Return the strategies' signed units together; a key without units is left out."""
     found: dict[Key, int] = {}
@@ -141,8 +147,8 @@ def lived_over_night(*, by_positions: int, by_fills: int, by_own_fills: int, own
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at an account: what the broker shows, the day's fills, and the ledgers.
+class FirstLook:
+    """The first look at an account: what the broker shows, the day's fills, and the ledgers.
 
     Attributes:
         shows: What is held by positions and, where ``has_holdings``, holdings.
@@ -169,6 +175,14 @@ class Look:
             for key, net in self.shows.items()
             if key[0].exchange == exchange and key[1] is product
         }
+
+    def contradicted(self, before: Mapping[Key, int]) -> frozenset[Key]:
+        """Return where what lived over night stands on the ledgers alone, against the positions."""
+        return frozenset(
+            key
+            for key, units in before.items()
+            if units + self.fills.get(key, 0) != self.shows[key]
+        )
 
 
 @dataclass(frozen=True, slots=True)

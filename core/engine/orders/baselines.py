@@ -2,18 +2,19 @@
 
 A document an (account, day), ``_id`` ``broker_id|day``: ``kept`` names the ``product|exchange`` of
 which a look of the day was kept; ``units`` is a list of ``instrument``, ``product`` and signed
-``units``, none for what is not listed; ``disputes`` is a list of ``instrument``, ``product``,
+``units``, none for what is not listed, and ``is_assumed`` where they stand on the ledgers alone;
+``disputes`` is a list of ``instrument``, ``product``,
 ``by_fills`` and ``by_positions``: what the chat was told to disagree. An intraday product needs no
 look, for it begins the day flat; only a conversion or a user's word gives it units here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from core.domain.instrument import InstrumentId, Product
-from core.domain.truth import Key
+from core.domain.truth import FirstLook, Key
 from core.ports.store import Change, Document, StoreView
 
 __all__ = ["Baseline", "Dispute", "baseline_at", "baselines_of", "put_baseline"]
@@ -37,6 +38,8 @@ class Baseline:
         kept: The exchanges of which it is known, each with the products.
         units: Signed units; 0 where a key is not named.
         disputes: What was reported as disputed and is so still.
+        assumed: Where ``units`` are what strategies owned, and the look at them showed less: the
+            day's fills, which are added to them, prove nothing there.
     """
 
     broker_id: str
@@ -44,6 +47,7 @@ class Baseline:
     kept: frozenset[str] = frozenset()
     units: Mapping[Key, int] = field(default_factory=dict)
     disputes: Mapping[Key, Dispute] = field(default_factory=dict)
+    assumed: frozenset[Key] = frozenset()
 
     def is_kept(self, key: Key) -> bool:
         """Whether it is known what lived over night of this key."""
@@ -55,17 +59,27 @@ class Baseline:
 
     def moved(self, key: Key, units: int) -> Baseline:
         """Return it with units added that no fill of today explains."""
-        return replace(self, units={**self.units, key: self.units.get(key, 0) + units})
+        after = {**self.units, key: self.units.get(key, 0) + units}
+        return replace(self, units=after, assumed=self.assumed - {key})
+
+    def proved(self, keys: Collection[Key]) -> Baseline:
+        """Return it with the units of these keys shown by the positions after all."""
+        return replace(self, assumed=self.assumed - set(keys))
 
     def disputed(self, key: Key, dispute: Dispute | None) -> Baseline:
         """Return it with a dispute noted, or its end."""
         others = {place: one for place, one in self.disputes.items() if place != key}
         return replace(self, disputes=others if dispute is None else {**others, key: dispute})
 
-    def with_look(self, exchange: str, product: Product, units: Mapping[Key, int]) -> Baseline:
+    def with_look(self, exchange: str, product: Product, look: FirstLook) -> Baseline:
         """Return it with a look of the day at one product on one exchange."""
-        place = f"{product.value}|{exchange}"
-        return replace(self, kept=self.kept | {place}, units={**self.units, **units})
+        place, units = f"{product.value}|{exchange}", look.before(exchange, product)
+        return replace(
+            self,
+            kept=self.kept | {place},
+            units={**self.units, **units},
+            assumed=self.assumed | look.contradicted(units),
+        )
 
 
 def _place(key: Key) -> str:
@@ -92,6 +106,7 @@ def _baseline(row: Document) -> Baseline:
         frozenset(row["kept"]),
         {_key(one): one["units"] for one in row["units"]},
         {_key(one): Dispute(one["by_fills"], one["by_positions"]) for one in row["disputes"]},
+        frozenset(_key(one) for one in row["units"] if one.get("is_assumed")),
     )
 
 
@@ -102,7 +117,7 @@ async def put_baseline(view: StoreView, baseline: Baseline) -> None:
         "day": baseline.day,
         "kept": sorted(baseline.kept),
         "units": [
-            {**_fields(key), "units": units}
+            {**_fields(key), "units": units, "is_assumed": key in baseline.assumed}
             for key, units in sorted(baseline.units.items())
             if units
         ],

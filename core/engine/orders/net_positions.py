@@ -25,25 +25,18 @@ from core.domain.notices.positions import (
     UnownedPosition,
 )
 from core.domain.notices.post import Post, dispute_card
-from core.domain.order import (
-    EXTERNAL,
-    LIVE_STATES,
-    MANUAL,
-    UNKNOWN_STATES,
-    Order,
-    OrderState,
-    Side,
-)
+from core.domain.order import EXTERNAL, LIVE_STATES, UNKNOWN_STATES, Order, OrderState, Side
 from core.domain.sessions import IST, trading_day
 from core.domain.truth import (
     Conversion,
+    FirstLook,
     Key,
-    Look,
     Net,
     collided,
     conversions,
     delivery_keys,
     filled,
+    filled_by_strategies,
     key_of,
     owned,
     shown,
@@ -160,8 +153,9 @@ class NetPositions:
         Positions that contradict the fills may mean a foreign fill that the orders did not show
         yet, or units that were converted by hand: until the orders were read again and the
         positions compared, what both agree on may be closed and no more. After that the net is
-        disputed. Beside an order of unknown fate, which may have filled, none of this
-        has begun: what its end leaves unexplained is looked at then, before more is closed.
+        disputed, unless the day began with the contradiction. Beside an order of unknown fate,
+        which may have filled, none of this has begun: what its end leaves unexplained is looked at
+        then, before more is closed.
         """
         orders = await orders_in(self._store, broker_id, key[0], day)
         net = await self._net_of(self._store, broker_id, key, day, orders)
@@ -176,6 +170,9 @@ class NetPositions:
             return settling
         gap = Gap(fills, by_positions)
         if self._is_compared(broker_id, key, gap):
+            # Where the first look contradicted the ledger, fills are no second witness for it.
+            if key in (await baseline_at(self._store, broker_id, day)).assumed:
+                return settling
             return Net(fills, by_positions, net.owned, is_disputed=True)
         self.gaps.saw(broker_id, key, gap, at)
         return settling
@@ -229,8 +226,8 @@ class NetPositions:
         # be a strategy's, and without them a sale of the user's own would close its units.
         own = {key for key in delivery_keys(holdings or ()) if is_open.get(key[0].exchange)}
         shows = shown(keys | own, positions, holdings)
-        own_fills = filled(one for one in orders if one.strategy not in {EXTERNAL, MANUAL})
-        look = Look(shows, fills, own_fills, owns, has_holdings=holdings is not None)
+        own_fills = filled_by_strategies(orders)
+        look = FirstLook(shows, fills, own_fills, owns, has_holdings=holdings is not None)
         trading = [one for one in is_open if is_open[one]]
         if await self._keep_baseline(broker_id, day, look, trading):
             # What was closed by hand before the look shows as that only now.
@@ -246,6 +243,8 @@ class NetPositions:
             if key not in unsettled and (lived := base.of(key)) is not None
         }
         gaps = {key: shows[key] - net for key, net in by_fills.items()}
+        if proved := {key for key, gap in gaps.items() if not gap} & base.assumed:
+            await put_baseline(self._store, base.proved(proved))
         for found in conversions(gaps, by_fills):
             prices = {one.instrument: one.last_price for one in positions}
             await self._convert(broker_id, day, found, prices.get(found.instrument))
@@ -288,7 +287,7 @@ class NetPositions:
         return True
 
     async def _keep_baseline(
-        self, broker_id: str, day: str, look: Look, exchanges: Iterable[str]
+        self, broker_id: str, day: str, look: FirstLook, exchanges: Iterable[str]
     ) -> bool:
         """Keep what lived over night, at the first look of the day in an exchange's session.
 
@@ -300,7 +299,7 @@ class NetPositions:
             for product in (Product.NRML, Product.CNC):
                 is_readable = product is Product.NRML or look.has_holdings
                 if is_readable and not base.is_kept((InstrumentId(exchange, ""), product)):
-                    after = after.with_look(exchange, product, look.before(exchange, product))
+                    after = after.with_look(exchange, product, look)
         if after is base:
             return False
         await put_baseline(self._store, after)

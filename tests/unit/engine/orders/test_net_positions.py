@@ -256,6 +256,33 @@ async def test_carried_position_that_was_sold_by_hand_before_the_first_look_is_c
     assert isinstance(closed, ClosedByHand) and closed.units == 75 - left
 
 
+@pytest.mark.invariant("I6")
+async def test_exit_of_what_the_first_look_did_not_show_sells_no_more_than_it_shows(
+    turns: Turns,
+) -> None:
+    """It may have been sold while Saarthi was away: the ledger alone opens no short (R8)."""
+    key = (SBIN, Product.NRML)
+    await turns.engine.hold(Ledger("mac", ACCOUNT, SBIN, Product.NRML, 75))
+    turns.shows(25, Product.NRML)
+    morning = Turns(turns.engine.store, turns.broker, MORNING)
+    for times in (1, 6, 1):
+        await morning.read(times=times)
+        look = await morning.engine.wiring.nets.held(
+            ACCOUNT, key, morning.day, by_positions=25, at=morning.engine.clock.now()
+        )
+        assert look.quantity == 25
+    assert await morning.ledgers() == {"mac NRML": 75}
+    # It was only late: from then on a list that shows nothing is one witness against two again.
+    turns.shows(75, Product.NRML)
+    await morning.read(times=3)
+    turns.shows(0, Product.NRML)
+    await morning.read(times=6)
+    look = await morning.engine.wiring.nets.held(
+        ACCOUNT, key, morning.day, by_positions=0, at=morning.engine.clock.now()
+    )
+    assert look.quantity is None and look.is_disputed
+
+
 async def test_what_was_carried_survives_a_restart(turns: Turns) -> None:
     """The first look of the day is stored: a later one that shows nothing does not replace it."""
     turns.shows(75, Product.NRML)
