@@ -67,6 +67,8 @@ class Goal:
             reduces its ledger instead.
         stop_rule: How the stop follows the position between the runs.
         stuck: The run whose exit was reported as not through, '' for none.
+        before: What was wanted when a decision to close took its place; None once something is
+            wanted again.
     """
 
     key: str
@@ -89,6 +91,7 @@ class Goal:
     to_close: int = 0
     stuck: str = ""
     stop_rule: StopRule | None = None
+    before: Goal | None = None
 
     def on(self, day: str) -> Goal:
         """Return the goal as it holds on a trading day.

@@ -170,15 +170,22 @@ class Desk:
         return sum(one.quantity for one in await self.engine.ledgers())
 
 
-async def a_desk(clock: ManualClock | None = None) -> Desk:
-    """Return an account at Zerodha that is logged in and enabled."""
+async def a_desk(
+    clock: ManualClock | None = None, *, account: type[StubbornAccount] = StubbornAccount
+) -> Desk:
+    """Return an account at Zerodha that is logged in and enabled.
+
+    Args:
+        clock: The clock that stands.
+        account: What it is at its broker.
+    """
     engine = await MemoryEngine(clock or ManualClock()).owned()
     broker = engine.brokers[ZERODHA]
-    broker.accounts.default_factory = StubbornAccount
-    account = await engine.connect()
-    at = broker.accounts[account.broker_id]
+    broker.accounts.default_factory = account
+    connected = await engine.connect()
+    at = broker.accounts[connected.broker_id]
     assert isinstance(at, StubbornAccount)
-    worker = engine.wiring.new_worker(account.broker_id)
+    worker = engine.wiring.new_worker(connected.broker_id)
     # Known to the control as if its task ran; a test takes the turns itself.
-    engine.wiring.pool._workers[account.broker_id] = worker
-    return Desk(engine, account.broker_id, worker, at)
+    engine.wiring.pool._workers[connected.broker_id] = worker
+    return Desk(engine, connected.broker_id, worker, at)

@@ -37,6 +37,7 @@ __all__ = [
     "goal_of",
     "goals_of",
     "is_result_wanted",
+    "keep_stop_of",
     "keep_what_is_held",
     "leave_without_stop",
     "let_stop_rest",
@@ -77,6 +78,7 @@ def _read(row: Document) -> Goal:
         to_close=row.get("to_close", 0),
         stuck=row.get("stuck", ""),
         stop_rule=_rule_of(row.get("stop_rule")),
+        before=_read(row["before"]) if row.get("before") else None,
     )
 
 
@@ -152,6 +154,17 @@ async def is_result_wanted(view: StoreView, key: str, run_id: str) -> bool:
     return row is not None and row.get("tell_run") == run_id
 
 
+async def keep_stop_of(view: StoreView, before: Goal) -> None:
+    """Let the stop of a goal that was just set be as it was: whether it rests, and of what day."""
+    fields = {
+        "can_rest": before.can_rest,
+        "no_rest": before.no_rest.value if before.no_rest else None,
+        "no_rest_reason": before.no_rest_reason,
+        "stop_day": before.stop_day or before.day,
+    }
+    await view.update(_GOALS, {"_id": before.key}, Change(set=fields))
+
+
 async def mark_stuck(view: StoreView, goal: Goal, run_id: str) -> bool:
     """Note which run's exit was reported as not through, '' for none; False when the goal moved."""
     where = {"_id": goal.key, "run_id": goal.run_id}
@@ -196,11 +209,12 @@ async def put_goal(
     close: UserClose | None = None,
     signal_at: datetime | None = None,
     stop_rule: StopRule | None = None,
+    before: Document | None = None,
 ) -> None:
     """Set one goal; a stop may rest at the broker again, whatever it refused before.
 
     With ``signal_at`` an entry goes with it: the goal remembers the signal over later goals, for a
-    signal enters once.
+    signal enters once. With ``before`` it takes the place of that one, which may be given back.
     """
     fields: dict[str, object] = {
         "strategy": strategy,
@@ -221,6 +235,8 @@ async def put_goal(
         "despite_pause": close is not None and close.despite_pause,
         "to_close": close.outside if close and strategy == MANUAL else 0,
     }
+    if quantity or before is not None:
+        fields["before"] = before
     if signal_at is not None:
         fields |= {"entered_side": 1 if quantity > 0 else -1, "entered_on": signal_at}
     key = ledger_key(strategy, broker_id, instrument, product)
@@ -365,10 +381,13 @@ async def flatten(
 ) -> None:
     """Set the goal of each of these ledgers to flat, and show it as a run of its own.
 
-    Its card goes on to the result of all that it closes, which takes its place (``results.py``). A
-    panic has one message for all that it does.
+    What it takes the place of is kept, for the close may be given up. Its card goes on to the result
+    of all that it closes, which takes its place (``results.py``). A panic has one message for all
+    that it does.
     """
+    rows = {row["_id"]: row for row in await view.find(_GOALS, {"broker_id": decision.broker_id})}
     for ledger in ledgers:
+        row = rows.get(ledger.key)
         await put_goal(
             view,
             strategy=ledger.strategy,
@@ -381,6 +400,7 @@ async def flatten(
             day=decision.day,
             at=decision.at,
             close=decision.close,
+            before={**row, "before": None} if row and row["quantity"] else None,
         )
     await insert_run(
         view,

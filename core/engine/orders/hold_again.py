@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 
 from core.domain.goal import Goal
 from core.domain.ledger import Ledger
-from core.domain.order import Order, OrderState, Purpose
+from core.domain.order import Order, OrderState, Purpose, Side
 from core.domain.stops import MAKES_WAY
 from core.domain.truth import key_of
-from core.engine.orders.goals import give_up_close, put_goal
+from core.engine.orders.goals import give_up_close, keep_stop_of, put_goal
 from core.engine.orders.journal import orders_in
 from core.engine.orders.ledgers import ledger_at
 from core.ports.store import StoreView
@@ -30,7 +29,13 @@ async def hold_again(view: StoreView, goal: Goal, *, day: str, at: datetime) -> 
         return
     if not ledger.quantity:
         return
-    orders = await orders_in(view, goal.broker_id, goal.instrument, day)
+    before = goal.before.on(day) if goal.before else None
+    if before is not None and before.quantity * ledger.quantity < 0:
+        before = None  # the stop of the other side, which a reversal would have opened
+    newest = _newest_stop(ledger, await orders_in(view, goal.broker_id, goal.instrument, day))
+    if before is not None and not _is_moved_by_hand(newest, before):
+        newest = None
+    price = newest.request.trigger_price if newest else before.stop_price if before else None
     await put_goal(
         view,
         strategy=goal.strategy,
@@ -38,24 +43,32 @@ async def hold_again(view: StoreView, goal: Goal, *, day: str, at: datetime) -> 
         instrument=goal.instrument,
         product=goal.product,
         quantity=ledger.quantity,
-        stop_price=_trigger(ledger, orders),
+        stop_price=price,
         run_id=goal.run_id,
         day=day,
         at=at,
+        stop_rule=before.stop_rule if before else None,
     )
+    if before is not None and newest is None:
+        await keep_stop_of(view, before)
 
 
-def _trigger(ledger: Ledger, orders: list[Order]) -> Decimal | None:
-    """Return the trigger of the newest stop that rests, or that made way for the close."""
+def _newest_stop(ledger: Ledger, orders: list[Order]) -> Order | None:
+    """Return the newest stop that rests, or that made way for the close."""
     stops = [
         order
         for order in orders
         if order.purpose is Purpose.STOP
         and (order.strategy, key_of(order)) == (ledger.strategy, key_of(ledger))
+        and order.request.side is Side.of(-ledger.quantity)
         and (order.leaves_quantity or _made_way(order))
     ]
-    newest = max(stops, key=lambda order: (order.created_at, order.attempt), default=None)
-    return newest.request.trigger_price if newest is not None else None
+    return max(stops, key=lambda order: (order.created_at, order.attempt), default=None)
+
+
+def _is_moved_by_hand(stop: Order | None, before: Goal) -> bool:
+    """Whether a stop rested where a person had put it, which is theirs for the day (R7)."""
+    return stop is not None and stop.is_changed_outside and stop.run_id == before.run_id
 
 
 def _made_way(order: Order) -> bool:

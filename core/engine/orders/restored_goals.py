@@ -17,7 +17,14 @@ from core.domain.order import MANUAL, OPEN_STATES, Order, OrderState, Purpose
 from core.domain.regained import attempt_of_stop
 from core.domain.stops import MAKES_WAY
 from core.engine.orders.decisions import external_order
-from core.engine.orders.goals import give_up_close, goal_at, goals_of, keep_what_is_held, move_stop
+from core.engine.orders.goals import (
+    give_up_close,
+    goal_at,
+    goals_of,
+    keep_stop_of,
+    keep_what_is_held,
+    move_stop,
+)
 from core.engine.orders.journal import every_order_in, orders_in
 from core.engine.orders.ledgers import ledger_at, ledgers_of
 from core.ports.store import StoreView
@@ -38,15 +45,22 @@ async def end_closes(view: StoreView, *, at: datetime) -> None:
         held = ledger.quantity if ledger else 0
         if not goal.by_user and not to_close(goal.quantity, held):
             continue
-        quantity, stop_price, run_id = goal.quantity, goal.stop_price, goal.run_id
+        quantity, stop_price, run_id, before = goal.quantity, goal.stop_price, goal.run_id, None
         if to_close(goal.quantity, held):
             same = await every_order_in(view, goal.broker_id, goal.instrument, goal.day)
             own = [order for order in same if _is_of(order, goal)]
-            quantity, stop_price = held, _trigger(own) or goal.stop_price
-            run_id = _run_of_entry(own) or goal.run_id
+            trigger, was = _trigger(own), goal.before
+            # A stop that did not rest is known by the goal that the close took the place of.
+            if trigger is None and was is not None and was.quantity * held > 0:
+                before = was
+            quantity = held
+            stop_price = before.stop_price if before else trigger or goal.stop_price
+            run_id = _run_of_entry(own) or (was.run_id if was else goal.run_id)
         await keep_what_is_held(
             view, goal, quantity=quantity, stop_price=stop_price, run_id=run_id, at=at
         )
+        if before is not None:
+            await keep_stop_of(view, before)
 
 
 def _is_of(order: Order, goal: Goal) -> bool:
