@@ -124,8 +124,13 @@ def part_of(panic: Panic, orders: Sequence[Order]) -> PanicPart:
         panic: The panic.
         orders: The account's orders of its days.
     """
+    # A stop that it has given back or put back belongs to the strategy, and is told by itself.
     closing = [
-        one for one in orders if one.filled_quantity and is_of_panic(one.run_id, panic.panic_id)
+        one
+        for one in orders
+        if one.filled_quantity
+        and one.purpose is not Purpose.STOP
+        and is_of_panic(one.run_id, panic.panic_id)
     ]
     places: dict[tuple[bool, Key], list[Order]] = {}
     for one in closing:

@@ -426,7 +426,8 @@ class Journal:
         posts = posts_of(before, after, is_told=is_told or self._was_found_at_once(before, after))
         if after.state is OrderState.REJECTED and await _was_said(view, after):
             posts = [post for post in posts if not isinstance(post.notice, OrderRejected)]
-        if is_of_panic(after.run_id):
+        # A stop that a panic has given back, or put back, is no exit of its: its end is told (H5).
+        if is_of_panic(after.run_id) and after.purpose is not Purpose.STOP:
             results = []
         for post in [*posts, *results]:
             await self._outbox.post(view, post)

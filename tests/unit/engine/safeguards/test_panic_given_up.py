@@ -10,7 +10,7 @@ from core.domain.broker import BrokerStatus
 from core.domain.goal import NoRest
 from core.domain.instrument import Product
 from core.domain.notices.protection import StopHit
-from core.domain.notices.results import PositionClosed
+from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import OrderRequest, OrderType
 from core.domain.outcome import Refusal, Refused, WriteOutcome
 from core.domain.stop_rule import StopRule
@@ -136,6 +136,24 @@ async def test_a_close_of_a_close_keeps_the_stop() -> None:
     await one.looks()
     await one.desk.engine.control.panic.stop(one.desk.engine.command(), one.panic.panic_id)
     assert (await one.desk.goal()).stop_price == TRIGGER
+
+
+@pytest.mark.row("H5")
+async def test_the_stop_that_is_back_is_told_when_it_fills() -> None:
+    """The panic is over: its one message says nothing of it, so a message of its own does."""
+    one = await pursuing()
+    await one.desk.holds(10, TRIGGER)
+    await given_up(one)
+    (stop,) = one.at.resting()
+    assert (stop.order_type, stop.trigger_price) == (OrderType.SL_M, TRIGGER)
+    one.at.fill(stop.broker_order_id, TRIGGER)
+    await one.desk.turns(2)
+    assert await one.desk.units() == 0
+    (told,) = await one.desk.engine.notices(PositionClosed)
+    assert isinstance(told, PositionClosed)
+    assert told.closed_by is ClosedBy.STOP
+    view = await one.desk.engine.control.panic.view(one.panic.panic_id)
+    assert view.parts[one.desk.broker_id].closed == 0, "no work of the panic"
 
 
 async def test_no_exit_of_a_panic_is_told_by_itself() -> None:
