@@ -381,9 +381,9 @@ async def flatten(
 ) -> None:
     """Set the goal of each of these ledgers to flat, and show it as a run of its own.
 
-    What it takes the place of is kept, for the close may be given up. Its card goes on to the result
-    of all that it closes, which takes its place (``results.py``). A panic has one message for all
-    that it does.
+    What it takes the place of is kept, for the close may be given up. Its card goes on to the
+    result of all that it closes, which takes its place (``results.py``). A panic has one message
+    for all that it does.
     """
     rows = {row["_id"]: row for row in await view.find(_GOALS, {"broker_id": decision.broker_id})}
     for ledger in ledgers:

@@ -226,7 +226,7 @@ class PanicPursuit:
         worker = self._parts.worker(self._broker_id)
         if worker is not None and (not left.is_nothing or self._reads == _NEVER):
             self._reads, self._nothing_since = _reads(worker), None
-        hindrance, detail = self._parts.facts.hindrance_of(account, panic, facts)
+        hindrance, detail = self._parts.facts.hindrance_of(account, facts)
         self._stand(Line(self._broker_id, len(left.orders), len(left.places), hindrance, detail))
         return facts
 

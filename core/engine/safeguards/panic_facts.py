@@ -15,9 +15,7 @@ from core.domain.order import UNKNOWN_STATES, Order, OrderState, Purpose
 from core.domain.panic import (
     AccountFacts,
     Hindrance,
-    Panic,
     Place,
-    is_of_panic,
     left_of,
 )
 from core.domain.sessions import trading_day
@@ -145,7 +143,8 @@ class PanicFacts:
         if worker is None:
             return Hindrance.NOT_READ, "it was not read since I started"
         if worker.trouble:
-            kind = Hindrance.SILENT
+            # Without a fault it is none of the broker's: a secret that cannot be read, the store.
+            kind = Hindrance.EXIT
             if worker.fault is not None:
                 kind = _BY_FAULT.get(worker.fault, Hindrance.SILENT)
             return kind, worker.trouble
@@ -153,7 +152,7 @@ class PanicFacts:
             return Hindrance.PERMISSION, account.parked_reason
         return Hindrance.NONE, ""
 
-    def hindrance_of(self, account: Account, panic: Panic, facts: AccountFacts) -> Standing:
+    def hindrance_of(self, account: Account, facts: AccountFacts) -> Standing:
         """Return what stands in the way on an account that is not flat yet."""
         trouble = self.trouble_of(account)
         left = left_of(facts)
@@ -163,7 +162,7 @@ class PanicFacts:
         if unresolved:
             return Hindrance.UNSETTLED, _words(unresolved[0])
         found = [self._at(account, place) for place in left.places]
-        found += [self._exit(account, panic, facts, place.key) for place in left.places]
+        found += [self._exit(account, facts, place.key) for place in left.places]
         stubborn = [one for one in left.orders if one.client_order_id in facts.stubborn]
         found += [(Hindrance.CANCEL, _words(one)) for one in stubborn]
         return next((one for one in found if one[0]), (Hindrance.NONE, ""))
@@ -184,14 +183,14 @@ class PanicFacts:
             return Hindrance.DISPUTED, name
         return Hindrance.NONE, ""
 
-    def _exit(self, account: Account, panic: Panic, facts: AccountFacts, key: Key) -> Standing:
-        """Return why the exits of a position do not get through."""
+    def _exit(self, account: Account, facts: AccountFacts, key: Key) -> Standing:
+        """Return why the exits of a position do not get through, whoever asked for them."""
         worker = self._worker(account.broker_id)
         if worker is None:
             return Hindrance.NONE, ""
         for goal in facts.goals:
             is_here = (goal.instrument, goal.product) == key
-            if not is_here or not is_of_panic(goal.run_id, panic.panic_id):
+            if not is_here or goal.quantity:
                 continue
             same = [o for o in facts.orders if key_of(o) == key and o.strategy == goal.strategy]
             words = self._why(worker, same) or self._denied(worker, goal.run_id, same)

@@ -289,7 +289,7 @@ class AccountWorker:
             self._client = client
             self.updates.follow(client)
             if client is None:
-                self.trouble = "waiting for a login"
+                self.trouble, self.fault = "waiting for a login", None
                 self._watch.login_ended()
                 await self.executor.park()
                 return settings.idle_s
@@ -305,10 +305,10 @@ class AccountWorker:
             await self.write_refused(refused)
             return settings.away_s
         except VaultError:
-            self.trouble = _UNREADABLE
+            self.trouble, self.fault = _UNREADABLE, None
             return settings.idle_s
         except StoreError as error:
-            self.trouble = f"the store: {error}"
+            self.trouble, self.fault = f"the store: {error}", None
             _log.warning("account %s: %s", self.broker_id, error)
             return settings.away_s
         self.trouble, self.fault = "", None
@@ -443,7 +443,7 @@ class AccountWorker:
             await self.read_failed(error)
             return str(error)
         except VaultError:
-            self.trouble = _UNREADABLE
+            self.trouble, self.fault = _UNREADABLE, None
             return self.trouble
         except TimeoutError:
             return "the broker did not answer in time"
