@@ -253,9 +253,14 @@ class PanicPursuit:
                 return
             self._heard_at = self._parts.clock.monotonic()
             facts = await self._look(account)
-            if not facts.is_read or not left_of(facts).is_nothing:
+            # Where an order moved in this very read, what the fills do not explain is judged by the
+            # next: what the broker shows is not flat until then.
+            is_shown = any(one.shown for key, one in facts.places.items() if facts.covers(key))
+            if not facts.is_read or is_shown or not left_of(facts).is_nothing:
                 return
         panic = self._panic()
+        if facts.with_holdings is not (self._broker_id in panic.holdings):
+            return  # there is more to close since this look
         after = (self._parts.clock.now() - panic.began_at).total_seconds()
         self._stand(Line(self._broker_id, is_flat=True, flat_after_s=max(0.0, round(after, 1))))
 

@@ -115,7 +115,7 @@ class PanicFacts:
             with_holdings,
             day,
             stubborn,
-            is_read=snapshot is not None and snapshot.positions is not None,
+            is_read=_is_read(snapshot, with_holdings=with_holdings),
         )
 
     def _place(
@@ -215,6 +215,13 @@ class PanicFacts:
             return ""
         is_sent = any(one.run_id == run_id and one.purpose is Purpose.EXIT for one in orders)
         return "" if is_sent else denied.reason
+
+
+def _is_read(snapshot: Snapshot | None, *, with_holdings: bool) -> bool:
+    """Whether all that is to be closed was read today: what was not is not gone."""
+    if snapshot is None or snapshot.positions is None:
+        return False
+    return snapshot.holdings is not None or not with_holdings
 
 
 def _words(order: Order) -> str:
