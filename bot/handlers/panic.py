@@ -36,24 +36,21 @@ async def ask_for(visit: Visit, broker_ids: Collection[str] | None) -> None:
     if not question.accounts:
         raise UserError("There is no account yet, so there is nothing to close.")
     running = question.running
+    chosen = [
+        one.account.broker_id
+        for one in question.accounts
+        if broker_ids is None or one.account.broker_id in broker_ids
+    ]
     if running is None:
-        chosen = [
-            one.account.broker_id
-            for one in question.accounts
-            if broker_ids is None or one.account.broker_id in broker_ids
-        ]
         await _show(visit, question, chosen, with_holdings=False)
         return
     await visit.services.control.panic.show_again(visit.chat_id)
-    others = [
-        one.account.broker_id
-        for one in question.accounts
-        if one.account.broker_id not in running.broker_ids
-    ]
+    others = [one for one in chosen if one not in running.broker_ids]
     if others:
         await _show(visit, question, others, with_holdings=False)
     else:
-        await visit.send(Screen("A panic runs already on every account. It shows here:"))
+        where = "there" if broker_ids else "on every account"
+        await visit.send(Screen(f"A panic runs already {where}. It shows here:"))
 
 
 async def _show(

@@ -298,7 +298,7 @@ def _outcome(view: PanicView, line: Line, *, is_short: bool) -> list[str]:
     mine = [one for one in view.cancelled if one.broker_id == line.broker_id]
     closed = f"closed {plural(part.closed, 'position')}" if part.closed else ""
     cancelled = f"cancelled {plural(len(mine), 'order')} of yours" if mine else ""
-    closed = closed or ("nothing was open" if line.is_flat else "nothing closed")
+    closed = closed or ("nothing to close" if line.is_flat else "nothing closed")
     label = _label(view, line.broker_id)
     if is_short and line.is_flat:
         brought = None if part.result is None else part.result - (part.charges or 0)

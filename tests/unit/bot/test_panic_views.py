@@ -233,6 +233,14 @@ def test_an_end_without_a_disconnected_account_is_no_success() -> None:
     assert text.startswith("⚠️ PANIC is over · 1 of 2 flat")
 
 
+def test_what_had_ended_by_itself_is_not_called_empty() -> None:
+    """Its stop was hit while the panic began: told by its own message, and no position was closed here."""
+    text = plain(
+        panic_over(a_view(FLAT, replace(FLAT, broker_id=OTHER.broker_id), end=PanicEnd.FLAT))
+    )
+    assert text.splitlines()[1:3] == ["Zerodha - Main", "   nothing to close"]
+
+
 @pytest.mark.parametrize(
     "word", ["stop", "STOP", " Stop! ", "panic", "P A N I C", "exit all.", "EXITALL"]
 )
