@@ -233,7 +233,9 @@ class Panics:
                     # their way, and raise an error of its own.
                     _log.warning("panic: %s", error)
                     await self._clock.sleep(_STORE_PAUSE_S)
-                else:
+                    continue
+                # Once it has ended, nothing more is cancelled for it.
+                if is_running:
                     await self._sleep(_LOOK_S)
             for task in run.tasks.values():
                 task.cancel()
