@@ -30,7 +30,15 @@ from core.engine.safeguards.panics import (
     put_lines,
     running_panic,
 )
-from core.errors import AlreadyDone, NotFound, StoreUnavailable, TransactionConflict, UserError
+from core.errors import (
+    AlreadyDone,
+    DuplicateKey,
+    NotFound,
+    StoreUnavailable,
+    TransactionConflict,
+    UserError,
+)
+from core.ports.store import Change
 from tests.fakes.brokers import SBIN
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_engine import CHAT, MemoryEngine
@@ -110,8 +118,9 @@ async def test_more_is_added_to_the_panic_that_runs() -> None:
 
 
 @pytest.mark.parametrize("times", [1, 4])
+@pytest.mark.parametrize("collision", [TransactionConflict("again"), DuplicateKey("000001")])
 async def test_a_beginning_that_collides_is_tried_again(
-    monkeypatch: pytest.MonkeyPatch, times: int
+    monkeypatch: pytest.MonkeyPatch, times: int, collision: Exception
 ) -> None:
     """With another user's, or with submissions that write the gates."""
     engine, one, _ = await two()
@@ -120,7 +129,7 @@ async def test_a_beginning_that_collides_is_tried_again(
     async def collides(self: Any, body: Any, *, nonce: str) -> Any:
         if left[0]:
             left[0] -= 1
-            raise TransactionConflict("again")
+            raise collision
         return await transaction(self, body, nonce=nonce)
 
     monkeypatch.setattr(type(engine.writer), "transaction", collides)
@@ -296,6 +305,31 @@ async def test_a_store_that_is_away_ends_no_pursuit() -> None:
     assert failures == []
 
 
+async def test_the_pursuit_begins_with_the_confirmation_and_ends_with_the_users_word() -> None:
+    """Neither waits for the next look; the workers cancel at once what is not wanted any more."""
+    engine, one, _ = await two()
+    worker = engine.wiring.new_worker(one.broker_id)
+    engine.wiring.pool._workers[one.broker_id] = worker
+    await worker.turn()
+    service = asyncio.create_task(engine.wiring.panics.run())
+    await engine.clock.advance(0)
+
+    async def pursuits() -> int:
+        for _ in range(5):
+            await engine.clock.advance(0)
+        return sum(task.get_name() == f"panic {one.broker_id}" for task in asyncio.all_tasks())
+
+    assert await pursuits() == 0
+    begun = await start(engine, one)
+    assert await pursuits() == 1
+    assert await engine.notices(PanicCard) == [PanicCard("000001")] * 2, "its first look is shown"
+    worker._wake.clear()
+    await engine.control.panic.stop(engine.command(), begun.panic_id)
+    assert worker._wake.is_set()
+    assert await pursuits() == 0
+    service.cancel()
+
+
 # What a user asks and sees
 
 
@@ -402,5 +436,16 @@ async def test_what_is_left_is_named_without_delivery_that_was_not_asked_for() -
     await put_lines(engine.store, panic.panic_id, [Line(one.broker_id, is_flat=True)])
     await engine.control.panic.stop(engine.command(), panic.panic_id)
     assert (await engine.control.panic.view(panic.panic_id)).parts[one.broker_id].left == ()
+    panic = await start(engine, one, other)
+    await engine.store.update(
+        "broker_accounts", {"_id": one.broker_id}, Change(set={"live": False})
+    )
+    await engine.control.panic.stop(engine.command(), panic.panic_id)
+    gone = await engine.control.panic.view(panic.panic_id)
+    assert gone.parts[one.broker_id].left == ()
+    assert (list(gone.accounts), gone.labels) == (
+        [other.broker_id],
+        {one.broker_id: "Zerodha - One"},
+    )
     with pytest.raises(NotFound):
         await engine.control.panic.view("000009")
