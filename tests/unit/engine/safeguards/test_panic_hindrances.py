@@ -198,7 +198,7 @@ async def test_an_exit_at_the_circuit_limit_is_named_as_that() -> None:
     async def at_limit(names: Any) -> dict[InstrumentId, Quote]:
         return {n: Quote(n, Decimal(815), lower_circuit=Decimal(815)) for n in names}
 
-    one.at.quotes = at_limit  # type: ignore[method-assign]
+    one.at.quotes = at_limit  # type: ignore[method-assign, assignment]
     await one.looks(2)
     assert one.standing == (H.NONE, "")
     await one.looks(4)

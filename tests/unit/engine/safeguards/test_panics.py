@@ -272,7 +272,8 @@ async def test_it_does_not_end_over_what_was_added_at_that_moment() -> None:
     """All were flat; meanwhile a user has asked for holdings: it goes on."""
     engine, one, other = await two()
     await start(engine, one, other)
-    end, widened = Panics._end, []
+    end = Panics._end
+    widened: list[Panic] = []
 
     async def late(self: Panics, *given: Any) -> None:
         if not widened:
