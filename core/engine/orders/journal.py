@@ -28,11 +28,10 @@ from core.domain.order import (
     OrderState,
     Purpose,
 )
-from core.domain.panic import is_of_panic
 from core.engine.orders.documents import fill_fields, order_of, order_row, trade_of
 from core.engine.orders.folding import OrderEvent, folded
 from core.engine.orders.ledgers import ledgers_of, moved_ledger, put_ledger, with_realised
-from core.engine.orders.order_posts import cards_of, posts_of
+from core.engine.orders.order_posts import cards_of, is_exit_of_panic, posts_of
 from core.engine.orders.past import (
     Lot,
     forget_past_steps,
@@ -426,8 +425,7 @@ class Journal:
         posts = posts_of(before, after, is_told=is_told or self._was_found_at_once(before, after))
         if after.state is OrderState.REJECTED and await _was_said(view, after):
             posts = [post for post in posts if not isinstance(post.notice, OrderRejected)]
-        # A stop that a panic has given back, or put back, is no exit of its: its end is told (H5).
-        if is_of_panic(after.run_id) and after.purpose is not Purpose.STOP:
+        if is_exit_of_panic(after):
             results = []
         for post in [*posts, *results]:
             await self._outbox.post(view, post)

@@ -13,10 +13,10 @@ from core.domain.notices.post import (
     unresolved_card,
 )
 from core.domain.notices.protection import StopChanged
-from core.domain.order import CLOSED_STATES, EXTERNAL, Order, OrderState, is_alarmed
+from core.domain.order import CLOSED_STATES, EXTERNAL, Order, OrderState, Purpose, is_alarmed
 from core.domain.panic import is_of_panic
 
-__all__ = ["cards_of", "posts_of"]
+__all__ = ["cards_of", "is_exit_of_panic", "posts_of"]
 
 
 def _is_foreign_change(before: Order, after: Order) -> bool:
@@ -35,6 +35,14 @@ def _changed(before: Order, after: Order) -> StopChanged:
         before.request.trigger_price or Decimal(0),
         after.request.trigger_price or Decimal(0),
     )
+
+
+def is_exit_of_panic(order: Order) -> bool:
+    """Whether what an order brings is told by the one message of a panic, and not by itself.
+
+    A stop that a panic has put back, or given back, is the strategy's: its end is told (H5).
+    """
+    return is_of_panic(order.run_id) and order.purpose is not Purpose.STOP
 
 
 def cards_of(order: Order) -> list[Post]:

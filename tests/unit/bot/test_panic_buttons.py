@@ -144,6 +144,7 @@ async def test_every_account_is_chosen_and_no_holdings() -> None:
 
 
 async def test_without_an_account_there_is_nothing_to_close() -> None:
+    """It is said, and no question is asked."""
     with pytest.raises(UserError, match="no account yet"):
         await panic.ask(Chat(accounts=()).visit())
 
@@ -220,6 +221,7 @@ async def test_a_tap_on_what_is_not_there_changes_nothing(what: str) -> None:
 
 
 async def test_without_a_chosen_account_there_is_no_red_button() -> None:
+    """Nothing could be confirmed by it."""
     chat = Chat(accounts=(MAIN,))
     await panic.ask(chat.visit())
     await panic.pick(chat.visit(chat.nonce, HOLDINGS))
