@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.domain.ledger import Ledger
-from core.domain.order import EXTERNAL, LIVE_STATES, Order, OrderState, Purpose
+from core.domain.order import EXTERNAL, LIVE_STATES, Order, OrderState, Purpose, may_become
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
 from core.engine.orders.answers import BurstAnswers
 from core.engine.orders.ending import Ending
@@ -177,6 +177,8 @@ class Gateway:
         self, client: BrokerClient, ticket: Ticket
     ) -> tuple[Order, WriteOutcome | None]:
         order = ticket.order
+        # The mark of one that is on its way already is left to whoever has put it there.
+        is_marked_here = order.client_order_id not in self.in_flight
         # Before the commit: a reconciliation that runs meanwhile sees the SUBMITTED row, and would
         # take it for one whose answer was lost (I2).
         self.in_flight.add(order.client_order_id)
@@ -189,7 +191,8 @@ class Gateway:
                 return await self._journal.get(order.client_order_id), None
             return await self.send(client, submitted)
         finally:
-            self.in_flight.discard(order.client_order_id)
+            if is_marked_here:
+                self.in_flight.discard(order.client_order_id)
 
     async def send(self, client: BrokerClient, submitted: Order) -> tuple[Order, WriteOutcome]:
         """Send what was committed as SUBMITTED by this process, once, and record the outcome."""
@@ -261,6 +264,8 @@ class Gateway:
         order = ticket.order
         # An exit is worked out anew and has no row yet; an entry's row was committed with its run.
         is_new = order.version == 0 and order.state is OrderState.SUBMITTED
+        if not is_new and not may_become(order.state, OrderState.SUBMITTED):
+            raise AlreadyDone(f"order {order.client_order_id} is {order.state}: it may be there")
         version = 0 if is_new else order.version + 1
 
         async def body(view: StoreView) -> Order:
