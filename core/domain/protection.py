@@ -6,7 +6,7 @@ watched here: with a fresh price, while an exit may be sent. What is neither is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,6 +25,7 @@ from core.domain.order import (
     Purpose,
     Side,
 )
+from core.domain.regained import why_it_waits
 
 __all__ = [
     "ON_ITS_WAY",
@@ -36,6 +37,7 @@ __all__ = [
     "ProtectionFacts",
     "Shelter",
     "awaited",
+    "bare_units",
     "protection_of",
 ]
 
@@ -102,6 +104,8 @@ class ProtectionFacts:
         goal: What is wanted; None where nothing was ever decided.
         orders: Today's orders of the ledger, in any state.
         foreign: Orders of the same position that were not placed by Saarthi and still work.
+        outside: Units of its side that no strategy owns: theirs to close first.
+        bare: Units of its side that other strategies hold and that no order of theirs closes.
         price: The last price that was seen.
         now: Real time.
         is_open: Whether the instrument trades now.
@@ -114,6 +118,8 @@ class ProtectionFacts:
     orders: Sequence[Order]
     now: datetime
     foreign: Sequence[Order] = field(default=())
+    outside: int = 0
+    bare: int = 0
     price: LastPrice | None = None
     is_open: bool = True
     not_sent: str = ""
@@ -191,7 +197,7 @@ def protection_of(facts: ProtectionFacts) -> Protection:
         how = f"a stop rests at the broker at {_at(stops)}"
         return Protection(Shelter.PROTECTED, how, excess=_excess(facts, covered))
     theirs = _foreign_stops(facts)
-    if covered + sum(order.leaves_quantity for order in theirs) >= held:
+    if covered + _covered_by(theirs, facts) >= held:
         return Protection(Shelter.PROTECTED, f"your own stop rests at the broker at {_at(theirs)}")
     return _uncovered(facts, held - covered)
 
@@ -236,7 +242,8 @@ def _excess(facts: ProtectionFacts, covered: int) -> str:
 def _disputed(facts: ProtectionFacts) -> Protection:
     why = "it is not known what the broker holds of it"
     held = abs(facts.ledger.quantity)
-    covered = sum(order.leaves_quantity for order in [*_resting(facts), *_foreign_stops(facts)])
+    own = sum(order.leaves_quantity for order in _resting(facts))
+    covered = own + _covered_by(_foreign_stops(facts), facts)
     if covered >= held or not facts.is_open or (_is_to_close(facts) and _exits(facts)):
         return _open(Lack.UNKNOWN, why)
     stops = f"stops rest for {covered} of {held}" if covered else "no stop rests at the broker"
@@ -253,11 +260,47 @@ def _exits(facts: ProtectionFacts) -> list[Order]:
 
 
 def _foreign_stops(facts: ProtectionFacts) -> list[Order]:
-    return [
-        order
-        for order in facts.foreign
-        if order.request.side is facts.side and order.request.order_type in _STOPS
-    ]
+    return [one for one in _foreign_closes(facts) if one.request.order_type in _STOPS]
+
+
+def _foreign_closes(facts: ProtectionFacts) -> list[Order]:
+    return [order for order in facts.foreign if order.request.side is facts.side]
+
+
+def _of_strategies(foreign: Sequence[Order], facts: ProtectionFacts) -> int:
+    """Return the units that these orders would close of what strategies hold."""
+    return max(0, sum(order.leaves_quantity for order in foreign) - facts.outside)
+
+
+def _covered_by(stops: Sequence[Order], facts: ProtectionFacts) -> int:
+    """Return the units of this ledger that foreign stops are sure to close."""
+    # A stop closes units of one strategy only, and nobody can say of which.
+    return max(0, _of_strategies(stops, facts) - facts.bare)
+
+
+def bare_units(ledger: Ledger, orders: Iterable[Order]) -> int:
+    """Return the units of a ledger that none of its own orders at the broker is there to close.
+
+    Args:
+        ledger: What is held.
+        orders: Today's orders of it.
+    """
+    closes = Side.of(-ledger.quantity)
+    closing = sum(
+        order.leaves_quantity
+        for order in orders
+        if order.state in OPEN_STATES and order.request.side is closes and order.purpose.is_reducing
+    )
+    return max(0, abs(ledger.quantity) - closing)
+
+
+def _waits_for_theirs(facts: ProtectionFacts) -> str:
+    """Return why an exit waits for orders that would close the same units, '' where none does."""
+    theirs = _foreign_closes(facts)
+    if not _of_strategies(theirs, facts):
+        return ""
+    units = sum(order.leaves_quantity for order in theirs)
+    return why_it_waits(theirs, f"{facts.side} {units} {facts.ledger.instrument}")
 
 
 def _at(stops: Sequence[Order]) -> str:
@@ -279,8 +322,9 @@ def _closing(facts: ProtectionFacts) -> Protection:
         return _open(Lack.MARKET_CLOSED, "the market is closed; its exit goes out at the open")
     ended = [order for order in facts.orders if order.purpose is Purpose.EXIT]
     newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
-    why = facts.not_sent or (newest.reason.removesuffix(".") if newest else "")
-    is_to_come = not facts.not_sent and (newest is None or newest.state is OrderState.FILLED)
+    waits = facts.not_sent or _waits_for_theirs(facts)
+    why = waits or (newest.reason.removesuffix(".") if newest else "")
+    is_to_come = not waits and (newest is None or newest.state is OrderState.FILLED)
     if not why and len(stops) < len(_live(facts, Purpose.STOP)):
         why = "the cancel of its stop is not confirmed"
     bare = _open(Lack.NOT_CLOSING, f"its exit is not at the broker{f': {why}' if why else ''}")
@@ -314,8 +358,8 @@ def _uncovered(facts: ProtectionFacts, units: int) -> Protection:
 
 
 def _watched(facts: ProtectionFacts, price: Decimal) -> Protection:
-    if facts.not_sent:
-        why = f"its stop at {rupees(price)} is watched here, but {facts.not_sent}"
+    if not_sent := facts.not_sent or _waits_for_theirs(facts):
+        why = f"its stop at {rupees(price)} is watched here, but {not_sent}"
         return _open(Lack.NOT_SENT, why)
     if facts.price is None:
         return _open(

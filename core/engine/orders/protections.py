@@ -9,8 +9,8 @@ from core.domain.bare_lines import BareLine
 from core.domain.goal import Goal
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
-from core.domain.order import LIVE_STATES, Order, OrderState, Purpose
-from core.domain.protection import Protection, ProtectionFacts, protection_of
+from core.domain.order import LIVE_STATES, Order, OrderState, Purpose, Side
+from core.domain.protection import Protection, ProtectionFacts, bare_units, protection_of
 from core.domain.sessions import trading_day
 from core.domain.truth import Net, key_of
 from core.engine.orders.gate import Gate, gate_at
@@ -75,7 +75,14 @@ class Protections:
         nets = await self._nets.nets(broker_id, keys, orders, ledgers, day)
         return [
             self._standing(
-                ledger, nets[key_of(ledger)], goals, gate, orders, mine, needs_login=needs_login
+                ledger,
+                goals.get(ledger.key),
+                nets[key_of(ledger)],
+                gate,
+                orders,
+                mine,
+                bare=_bare_beside(ledger, ledgers, mine),
+                needs_login=needs_login,
             )
             for ledger in ledgers
         ]
@@ -83,21 +90,23 @@ class Protections:
     def _standing(
         self,
         ledger: Ledger,
+        goal: Goal | None,
         net: Net,
-        goals: Mapping[str, Goal],
         gate: Gate | None,
         orders: Sequence[Order],
         mine: Mapping[str, Sequence[Order]],
         *,
+        bare: int,
         needs_login: bool,
     ) -> Standing:
-        goal = goals.get(ledger.key)
         facts = ProtectionFacts(
             ledger,
             goal,
             mine.get(ledger.key, ()),
             self._clock.now(),
             foreign=[order for order in orders if _is_foreign(order, ledger)],
+            outside=max(0, (net.outside or 0) * Side.of(ledger.quantity).sign),
+            bare=bare,
             price=self._prices.get(ledger.instrument),
             is_open=self._hours.trades_now(ledger.instrument),
             not_sent=(
@@ -124,6 +133,19 @@ def _is_foreign(order: Order, ledger: Ledger) -> bool:
         return False
     request = order.request
     return (request.instrument, request.product) == (ledger.instrument, ledger.product)
+
+
+def _bare_beside(
+    ledger: Ledger, ledgers: Sequence[Ledger], mine: Mapping[str, Sequence[Order]]
+) -> int:
+    """Return what other strategies hold on a ledger's side that no order of theirs closes."""
+    return sum(
+        bare_units(one, mine.get(one.key, ()))
+        for one in ledgers
+        if one.key != ledger.key
+        and key_of(one) == key_of(ledger)
+        and one.quantity * ledger.quantity > 0
+    )
 
 
 def _not_sent(gate: Gate | None, goal: Goal | None) -> str:

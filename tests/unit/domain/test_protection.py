@@ -19,6 +19,7 @@ from core.domain.protection import (
     ProtectionFacts,
     Shelter,
     awaited,
+    bare_units,
     protection_of,
 )
 from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, order_in
@@ -330,3 +331,61 @@ def test_an_entry_of_unknown_fate_says_nothing_of_the_stop() -> None:
         False,
     )
     assert protection_of(facts(goal(), a_stop())).how.endswith("at ₹800.00")
+
+
+def test_a_stop_of_the_users_is_for_the_users_own_units_first() -> None:
+    """Ten of the strategy's beside ten or four of the user's own, and a stop of the user's for ten."""
+    for outside in (10, 4):
+        bare = protection_of(facts(goal(stop=None), foreign=[theirs()], outside=outside))
+        assert bare.gap is Lack.NO_STOP
+        disputed = facts(goal(), foreign=[theirs()], outside=outside, is_known=False)
+        assert protection_of(disputed).gap is Lack.UNKNOWN_BARE
+    both = protection_of(facts(goal(), foreign=[theirs(14)], outside=4))
+    assert both.shelter is Shelter.PROTECTED
+
+
+def test_a_stop_of_the_users_covers_one_of_two_strategies_only() -> None:
+    """Nobody can say whose units it would close: where it is too small for both, both are named."""
+    assert protection_of(facts(goal(), foreign=[theirs()], bare=1)).gap is Lack.NOT_RESTING
+    assert protection_of(facts(goal(), foreign=[theirs(11)], bare=1)).shelter is Shelter.PROTECTED
+    part = facts(goal(), a_stop(6), foreign=[theirs(5)], bare=1)
+    assert protection_of(part).shelter is Shelter.PROTECTED
+
+
+def test_what_is_bare_is_what_no_order_of_the_ledger_would_close() -> None:
+    """A stop and an exit of it count, of unknown fate too; an entry and what has ended do not."""
+    assert bare_units(LEDGER, ()) == 10
+    assert bare_units(LEDGER, [a_stop(3), an_exit(S.UNRESOLVED, quantity=4)]) == 3
+    assert bare_units(LEDGER, [a_stop(15)]) == 0
+    ended = [a_stop(state=S.CANCELED), an_exit(S.HELD), a_stop(side=Side.BUY)]
+    entry = order_in(S.ACCEPTED, side=Side.SELL, quantity=10)
+    assert bare_units(LEDGER, [*ended, entry]) == 10
+    short = replace(LEDGER, quantity=-10)
+    assert bare_units(short, [a_stop(4), a_stop(7, side=Side.BUY)]) == 3
+
+
+@pytest.mark.row("R8")
+def test_a_price_is_not_watched_where_the_users_own_order_holds_the_exit_back() -> None:
+    """Hit, its exit would be denied: a target of the user's closes the same units."""
+    target = theirs(order_type=OrderType.LIMIT, trigger_price=None)
+    found = protection_of(facts(WATCHED, price=price(1), foreign=[target]))
+    assert (found.gap, found.is_software) == (Lack.NOT_SENT, False)
+    assert "watched here, but your own SELL 10 NSE:SBIN rests at the broker" in found.how
+    assert protection_of(facts(WATCHED, price=price(1), foreign=[target], bare=10)) == found
+    paused = facts(WATCHED, price=price(1), foreign=[target], not_sent="it is paused")
+    assert protection_of(paused).how.endswith("it is paused")
+    for free in (
+        facts(WATCHED, price=price(1), foreign=[target], outside=10),
+        facts(WATCHED, price=price(1), foreign=[theirs(side=Side.BUY)]),
+    ):
+        assert protection_of(free).is_software
+
+
+@pytest.mark.row("R8")
+def test_an_exit_that_waits_for_the_users_own_order_is_not_on_its_way() -> None:
+    """It is not sent until that is gone, and the position is named meanwhile."""
+    target = theirs(order_type=OrderType.LIMIT, trigger_price=None)
+    found = protection_of(facts(goal(0), foreign=[target]))
+    assert awaited(found) == found
+    assert found.how.startswith("its exit is not at the broker: your own SELL 10 NSE:SBIN rests")
+    assert protection_of(facts(goal(0), foreign=[target], outside=10)).is_to_come
