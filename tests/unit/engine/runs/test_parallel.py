@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
@@ -11,9 +14,10 @@ from core.adapters.zerodha import ZERODHA
 from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
 from core.domain.limits import LimitKind
-from core.domain.order import OrderState
-from core.domain.outcome import Refusal, Refused
+from core.domain.order import OrderRequest, OrderState
+from core.domain.outcome import Refusal, Refused, WriteOutcome
 from core.domain.target import Direction
+from tests.fakes.laned_bench import Laned
 from tests.fakes.run_bench import TEN, RunBench
 from tests.fakes.scripted_broker import ScriptedAccount
 
@@ -81,3 +85,48 @@ async def test_one_decision_goes_to_every_account_in_its_own_way() -> None:
     assert lines[bench.account.broker_id].note == lines[father.broker_id].note == ""
     (refused,) = lines[child.broker_id].orders
     assert refused.reason == "insufficient funds"
+
+
+@asynccontextmanager
+async def working(bench: Laned, account: Account) -> AsyncIterator[None]:
+    """Let the worker of one more account run, as the pool does."""
+    worker = bench.engine.wiring.new_worker(account.broker_id)
+    bench.engine.wiring.pool._workers[account.broker_id] = worker
+    task = asyncio.create_task(worker.run())
+    try:
+        await bench.until(lambda: worker.snapshot.funds is not None)
+        await bench.until(lambda: worker.turn_since is None and not worker.lock.locked())
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest.mark.invariant("I7")
+@pytest.mark.parametrize("slow", ["the first", "the second"])
+async def test_a_broker_that_does_not_answer_delays_no_other_account(slow: str) -> None:
+    """One decision is carried out on all accounts at once: the other's entry is filled meanwhile."""
+    async with Laned().running() as bench:
+        father, at_father = await another(bench, "Father", FYERS, 4)
+        async with working(bench, father):
+            answers, hangs, answering = asyncio.Event(), bench.broker, at_father
+            units = 4
+            if slow == "the second":
+                hangs, answering, units = answering, hangs, 10
+            place = hangs.place
+
+            async def waits(order: OrderRequest) -> WriteOutcome:
+                await answers.wait()
+                return await place(order)
+
+            hangs.place = waits  # type: ignore[method-assign]
+            bench.strategy.want(Direction.LONG, TEN)
+            await bench.run()
+            await bench.until(lambda: "FILLED" in [row["state"] for row in bench.rows()])
+            assert [one.quantity for one in answering.placed] == [units]
+            assert hangs.placed == []
+            assert sorted(row["state"] for row in bench.rows()) == ["FILLED", "SUBMITTED"]
+            answers.set()
+            await bench.until(lambda: {row["state"] for row in bench.rows()} == {"FILLED"})
+    assert [len(one.placed) for one in (hangs, answering)] == [1, 1]
+    assert len(bench.strategy.seen) == 1
