@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
@@ -41,8 +41,9 @@ BREACH = Breach(Reached.STOP, Decimal(-150), Decimal(-400))
 class FixedNets:
     """What an account holds, as a test says."""
 
-    def __init__(self, found: dict[Key, Net]) -> None:
+    def __init__(self, found: dict[Key, Net], meanwhile: list[Awaitable[None]]) -> None:
         self.found = found
+        self.meanwhile = meanwhile
 
     async def carried(self, _broker_id: str, _day: str) -> Collection[Key]:
         return set(self.found)
@@ -51,6 +52,8 @@ class FixedNets:
         return {key: self.found.get(key, Net(0, 0)) for key in keys}
 
     async def net_in(self, _view: object, _broker_id: str, key: Key, _day: str) -> Net:
+        if self.meanwhile:
+            await self.meanwhile.pop()
         return self.found.get(key, Net(0, 0))
 
 
@@ -62,18 +65,30 @@ class Scene:
         self.account = account
         self.day = trading_day(desk.clock.market_now())
         self.woken: list[str] = []
+        self.meanwhile: list[Awaitable[None]] = []
 
-    async def fire(self, scope: GuardScope, found: dict[Key, Net], **changes: Any) -> bool:
-        """Fire a guard that was judged just now."""
+    def firing(self, found: dict[Key, Net]) -> GuardFiring:
         engine = self.desk.engine
-        firing = GuardFiring(
+        return GuardFiring(
             store=engine.store,
             clock=engine.clock,
             outbox=engine.wiring.outbox,
             journal=engine.wiring.journal,
-            nets=cast(NetPositions, FixedNets(found)),
+            nets=cast(NetPositions, FixedNets(found, self.meanwhile)),
             wake=self.woken.append,
         )
+
+    async def keep_shut(self, scope: GuardScope, found: dict[Key, Net] | None = None) -> None:
+        """Look at a guard that has fired, a moment later."""
+        await self.desk.clock.advance(3)
+        guard = await guard_at(self.desk.engine.store, scope)
+        self.woken.clear()
+        await self.firing(found or {}).keep_shut(guard, self.account)
+
+    async def fire(self, scope: GuardScope, found: dict[Key, Net], **changes: Any) -> bool:
+        """Fire a guard that was judged just now."""
+        engine = self.desk.engine
+        firing = self.firing(found)
         guard = await guard_at(engine.store, scope)
         day = GuardDay(self.day, fired=BREACH)
         judged = Firing(replace(guard, **changes), day, BREACH, RESULT, [self.account], 0)
@@ -158,7 +173,8 @@ async def test_each_position_is_closed_by_a_run_of_its_own(scene: Scene) -> None
 async def test_delivery_and_what_is_never_traded_here_stay(scene: Scene) -> None:
     """Delivery is no part of it; what has to be closed elsewhere is named."""
     cnc = (SBIN, Product.CNC)
-    assert await scene.fire(account_scope(scene.desk), {cnc: Net(5, 5), GOLD: Net(1, 1)})
+    found = {cnc: Net(5, 5), GOLD: Net(1, 1), MIS: Net(5, 5)}
+    assert await scene.fire(account_scope(scene.desk), found)
     assert (await scene.goal(cnc), await scene.goal(GOLD)) == (None, None)
     assert (await scene.notice()).left == (str(GOLD[0]),)
 
@@ -298,3 +314,73 @@ async def test_where_an_order_of_the_users_may_have_filled_is_looked_at_later(
     found = await unsure_since(desk.engine.store, scope, scene.day, desk.broker_id)
     assert (found is not None) is (is_unsure and not is_of_strategy)
     assert found is None or list(found[0]) == [MIS]
+
+
+async def test_what_is_wanted_again_and_again_is_closed_each_time(scene: Scene) -> None:
+    """Twice on one day, each by a run of its own; while all is flat nobody is woken for it."""
+    desk, scope = scene.desk, account_scope(scene.desk)
+    await desk.holds(10)
+    assert await scene.fire(scope, {})
+    runs = {(await desk.goal()).run_id}
+    for number in range(2):
+        await desk.wants(10, run_id=f"orb|late{number}")
+        await scene.keep_shut(scope)
+        goal = await desk.goal()
+        assert (goal.quantity, scene.woken) == (0, [desk.broker_id])
+        runs.add(goal.run_id)
+    assert len(runs) == 3
+    await scene.keep_shut(scope)
+    assert scene.woken == []
+    assert (await desk.goal()).run_id in runs
+
+
+async def test_a_firing_that_meets_another_write_is_told_as_one(scene: Scene) -> None:
+    """The transaction runs again, and its card shows each of its runs once."""
+    scene.meanwhile.append(scene.user_closes(0))
+    assert await scene.fire(account_scope(scene.desk), {MIS: Net(5, 5)})
+    assert scene.meanwhile == []
+    goal = await scene.goal()
+    assert goal is not None and goal.to_close == 5
+    (card,) = await scene.desk.engine.store.find("runs", {"kind": "fired"})
+    assert (card["runs"], card["broker_ids"]) == ([goal.run_id], [scene.desk.broker_id])
+
+
+@pytest.mark.invariant("I6")
+async def test_a_firing_collides_with_a_submission(scene: Scene) -> None:
+    """Though nothing is held: an entry that has read an open day passes no gate any more."""
+    store, broker_id = scene.desk.engine.store, scene.desk.broker_id
+    before = await store.get("account_gates", broker_id)
+    assert await scene.fire(account_scope(scene.desk), {})
+    after = await store.get("account_gates", broker_id)
+    assert before is not None and after is not None and after["seq"] > before["seq"]
+
+
+async def test_what_an_order_of_unknown_fate_has_made_is_closed_once_it_is_known(
+    scene: Scene,
+) -> None:
+    """Not beside that order, not while the net is unknown, and once: later trades are the user's."""
+    desk, scope, store = scene.desk, account_scope(scene.desk), scene.desk.engine.store
+    order = order_in(
+        OrderState.UNRESOLVED,
+        strategy=MANUAL,
+        purpose=Purpose.EXIT,
+        broker_id=desk.broker_id,
+        day=scene.day,
+        quantity=5,
+    )
+    await store.insert("orders", order_row(order))
+    assert await scene.fire(scope, {})
+    await scene.keep_shut(scope, {MIS: Net(5, 5)})
+    assert (await scene.goal(), scene.woken) == (None, [])
+    await store.delete("orders", {"_id": order.client_order_id})
+    filled = replace(order, state=OrderState.FILLED, filled_quantity=5)
+    await store.insert("orders", order_row(filled))
+    await scene.keep_shut(scope, {MIS: Net(None, 5)})
+    assert (await scene.goal(), scene.woken) == (None, [])
+    await scene.keep_shut(scope, {MIS: Net(5, 5)})
+    goal = await scene.goal()
+    assert goal is not None
+    assert (goal.to_close, scene.woken) == (5, [desk.broker_id])
+    await scene.keep_shut(scope, {MIS: Net(8, 8)})
+    assert (await scene.goal(), scene.woken) == (goal, [])
+    assert await unsure_since(store, scope, scene.day, desk.broker_id) is None
