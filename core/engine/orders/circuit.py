@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId
@@ -24,7 +23,7 @@ from core.ports.clock import Clock
 __all__ = ["CircuitLimits", "with_limits"]
 
 _log = logging.getLogger(__name__)
-_ASK_AGAIN = timedelta(seconds=15)
+_ASK_AGAIN_S = 15.0
 _PATIENCE_S = 2.0
 """An entry whose limit is not known by then is sent, as one whose limit nobody names."""
 
@@ -62,16 +61,16 @@ class CircuitLimits:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._seen: dict[str, tuple[datetime, bool]] = {}
+        self._seen: dict[str, tuple[float, bool]] = {}
 
     async def keeps(self, client: BrokerClient, order: Order) -> bool:
         """Return whether an exit that rests is to keep its place in the queue.
 
         A price that cannot be read keeps nothing: the exit is chased as ever.
         """
-        key, now = order.client_order_id, self._clock.now()
+        key, now = order.client_order_id, self._clock.monotonic()
         asked_at, answer = self._seen.get(key, (None, False))
-        if asked_at is not None and now - asked_at < _ASK_AGAIN:
+        if asked_at is not None and now - asked_at < _ASK_AGAIN_S:
             return answer
         answer = await self._ask(client, order)
         self._seen[key] = (now, answer)

@@ -59,7 +59,8 @@ class Gaps:
             self._seen.pop(place, None)
             return False
         known = self._seen.get(place)
-        if known is None or known.gap != gap:
+        # Looks lie close together: one that is far ahead is of a clock that was set back since.
+        if known is None or known.gap != gap or known.last_at - at > _APART:
             self._seen[place] = _Seen(gap, at, at)
             return False
         if at - known.last_at >= _APART:

@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.goal import Goal, NoRest
@@ -96,7 +95,7 @@ class Steps:
         self._asked_for_less: Counter[tuple[str, int]] = Counter()
         """How often a stop was to be made so small: by its client order id and the units."""
         self._taken_cancels: Counter[str] = Counter()
-        self._refused_cancels: dict[str, tuple[int, datetime]] = {}
+        self._refused_cancels: dict[str, tuple[int, float]] = {}
         self.denials: dict[str, Denied] = {}
         """Why a run's exits were denied when last tried, by run id; shown to a user who waits."""
         self._taken: set[str] = set()
@@ -332,11 +331,11 @@ class Steps:
 
     async def _cancel(self, client: BrokerClient, order: Order, reason: str) -> bool:
         """Ask to cancel; after some refusals of one order the user is notified, once (B05)."""
-        now, cid = self._clock.now(), order.client_order_id
+        now, cid = self._clock.monotonic(), order.client_order_id
         if self._pauses.until(cid):
             return False
         refusals, since = self._refused_cancels.get(cid, (0, now))
-        forgotten = now - since > timedelta(seconds=self._cancel_limit.forget_s)
+        forgotten = now - since > self._cancel_limit.forget_s
         if refusals >= self._cancel_limit.refusals and not forgotten:
             await self._notify_stuck(order)
             raise Denied("CANCEL_LIMIT", "the broker does not cancel an order that is in the way")

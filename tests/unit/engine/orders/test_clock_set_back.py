@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
+from core.domain.broker import Quote
+from core.domain.instrument import InstrumentId, Product
 from core.domain.notices.protection import Unprotected
-from core.domain.order import Purpose
+from core.domain.order import Purpose, Side
 from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
 from core.domain.sessions import IST
+from core.engine.orders.circuit import CircuitLimits
+from core.engine.orders.executor import ExecutorSettings
+from core.engine.orders.gaps import Gap, Gaps
+from tests.fakes.brokers import SBIN
+from tests.fakes.clock import ManualClock
 from tests.fakes.desk import Desk, a_desk
 from tests.fakes.memory_engine import market_clock
 
@@ -101,3 +109,53 @@ async def test_position_without_a_stop_is_told() -> None:
     desk.clock.step_wall(-AN_HOUR)
     await desk.turns(5, apart_s=3)
     assert len(await desk.engine.notices(Unprotected)) == 1
+
+
+@pytest.mark.matrix("B05")
+async def test_cancel_that_was_refused_often_is_asked_for_again() -> None:
+    """What the broker refused in the first hour it may take in the second, as ever."""
+    desk = await a_desk(market_clock(NOON))
+    await desk.holds(10, Decimal("800.00"))
+    asked: list[float] = []
+
+    async def refuse(*_: object) -> WriteOutcome:
+        asked.append(desk.clock.monotonic())
+        return Refused(Refusal.REJECTED, "not possible now")
+
+    desk.at.cancel = refuse  # type: ignore[method-assign,assignment]
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(20, apart_s=3)
+    before = len(asked)
+    desk.clock.step_wall(-AN_HOUR)
+    await desk.clock.advance(ExecutorSettings().cancel_forget_s)
+    await desk.turns(5, apart_s=3)
+    assert len(asked) > before
+
+
+async def test_price_that_stood_at_its_limit_is_asked_for_again(desk: Desk) -> None:
+    """Away from it an exit that rests is chased, and not in an hour."""
+    limits = CircuitLimits(desk.clock)
+    (order,) = await desk.orders(Purpose.ENTRY)
+    sold = replace(order, request=replace(order.request, side=Side.SELL))
+    price = desk.at.price
+
+    async def quotes(_names: object) -> dict[InstrumentId, Quote]:
+        return {SBIN: Quote(SBIN, price, lower_circuit=Decimal("815.10"))}
+
+    desk.at.quotes = quotes  # type: ignore[method-assign,assignment]
+    assert await limits.keeps(desk.at, sold)
+    desk.clock.step_wall(-AN_HOUR)
+    await desk.clock.advance(16)
+    price += 1
+    assert not await limits.keeps(desk.at, sold)
+
+
+@pytest.mark.row("R8")
+def test_contradiction_is_certain_in_time() -> None:
+    """Positions that disagree with fills are a question to a person in seconds, by any clock."""
+    clock, gaps, gap = ManualClock(), Gaps(), Gap(10, 0)
+    key = (SBIN, Product.MIS)
+    assert not gaps.saw("a", key, gap, clock.now())
+    clock.step_wall(-AN_HOUR)
+    seen = [gaps.saw("a", key, gap, clock.now() + timedelta(seconds=4 * n)) for n in range(4)]
+    assert seen == [False, False, True, True]
