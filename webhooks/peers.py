@@ -47,11 +47,6 @@ class Peers:
             return str(ip_network((found, _ONE_CLIENT_V6), strict=False))
         return str(found)
 
-    def is_trusted(self, address: str) -> bool:
-        """Return whether a peer is one of our proxies."""
-        found = _read(address)
-        return found is not None and self._trusts(found)
-
     def _address(self, request: web.BaseRequest) -> _Address | None:
         """Walk from the peer towards the client for as long as proxies of ours vouch for it."""
         found = _read(request.remote or "")

@@ -92,12 +92,6 @@ def parked_line(account: Account) -> str | None:
     return f"⏸ Waiting: {esc(account.parked_reason)}" if account.parked_reason else None
 
 
-def address_line(account: Account) -> str | None:
-    """Return why nothing is entered from an account's address, or None."""
-    trouble = account.address_trouble
-    return f"⚠️ Nothing is entered: {esc(trouble)}" if trouble else None
-
-
 def switcher(
     accounts: Sequence[Account], selected: str, verb: Verb
 ) -> tuple[tuple[InlineKeyboardButton, ...], ...]:

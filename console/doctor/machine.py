@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import os
-import socket
 import stat
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -24,7 +22,6 @@ __all__ = [
     "calendar",
     "configuration",
     "data_directory",
-    "has_address",
     "is_loopback",
     "secret_key",
     "settings_file",
@@ -179,17 +176,6 @@ def secret_key(settings: Settings) -> list[Finding]:
         return [ok("secret key", f"{key_file(settings)} is made at the first start")]
     where = str(key_file(settings)) if vault.is_file_based else "SAARTHI_SECRET_KEY"
     return [ok("secret key", f"{where} is readable; keep a copy apart from the store's backup")]
-
-
-def has_address(address: str) -> bool:
-    """Return whether this machine has a local address; nothing is sent."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError as error:
-            return error.errno == errno.EADDRINUSE
-    return True
 
 
 def calendar(settings: Settings, today: date) -> list[Finding]:

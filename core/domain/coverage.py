@@ -38,12 +38,3 @@ class Coverage:
         if self.since is not None and self.since <= start:
             return True
         return any(since <= start and start + MINUTE <= until for since, until in self.spans)
-
-    def first_gap(self, since: datetime, until: datetime) -> datetime | None:
-        """Return the first minute in [since, until) that is not whole; None when all are."""
-        start = since
-        while start < until:
-            if not self.has(start):
-                return start
-            start += MINUTE
-        return None
