@@ -35,6 +35,7 @@ __all__ = [
     "raise_alarm",
     "raise_trouble",
     "raise_unowned",
+    "replace_trouble",
     "standing_troubles",
 ]
 
@@ -178,5 +179,16 @@ async def end_trouble(store: Store, outbox: Outbox, key: str, how: str) -> None:
         if row is not None and await view.delete(_ALARMS, {"_id": card}):
             over = AlarmOver("", row["alarm"], row["subject"], how)
             await end_alarm(view, outbox, card, over, is_anew=False)
+
+    await store.transaction(body, nonce=f"trouble-over:{secrets.token_hex(8)}")
+
+
+async def replace_trouble(store: Store, outbox: Outbox, key: str, over: Notice) -> None:
+    """Let the notice of its end take the place of a trouble's card, in a transaction."""
+    post = trouble_card(over, key)
+
+    async def body(view: StoreView) -> None:
+        if await view.delete(_ALARMS, {"_id": post.key}):
+            await outbox.post(view, post)
 
     await store.transaction(body, nonce=f"trouble-over:{secrets.token_hex(8)}")

@@ -6,13 +6,17 @@ has to hear before.
 
 from __future__ import annotations
 
-from core.domain.notices.post import trouble_card
+import secrets
+
 from core.domain.notices.system import KeysInDanger, KeysSafe
+from core.engine.orders.alarms import raise_trouble, replace_trouble, standing_troubles
 from core.engine.outbox import Outbox
-from core.ports.store import Store
+from core.ports.store import Store, StoreView
 from core.ports.vault import KeptKeys
 
 __all__ = ["KeyWatch"]
+
+_TROUBLE = "keys"
 
 
 class KeyWatch:
@@ -22,14 +26,19 @@ class KeyWatch:
         self._store = store
         self._keys = keys
         self._outbox = outbox
-        self._said = ""
+        self._said: str | None = None
 
     async def tick(self) -> None:
         """Post the trouble once, and its end."""
         trouble = self._keys.trouble()
         if trouble == self._said:
             return
-        await self._outbox.post_alone(
-            self._store, trouble_card(KeysInDanger(trouble) if trouble else KeysSafe(), "keys")
-        )
+        if trouble:
+
+            async def body(view: StoreView) -> None:
+                await raise_trouble(view, self._outbox, KeysInDanger(trouble), _TROUBLE)
+
+            await self._store.transaction(body, nonce=f"keys:{secrets.token_hex(8)}")
+        elif _TROUBLE in await standing_troubles(self._store):  # said in an earlier life, perhaps
+            await replace_trouble(self._store, self._outbox, _TROUBLE, KeysSafe())
         self._said = trouble

@@ -37,6 +37,20 @@ async def test_danger_is_told_once_and_its_end_too() -> None:
     assert told == [KeysInDanger("gone"), KeysSafe(), KeysInDanger("unreadable")]
 
 
+@pytest.mark.row("R6")
+async def test_danger_is_over_when_the_keys_are_there_at_a_start() -> None:
+    """Who puts the key file back and starts anew is not left with the alarm."""
+    engine = await MemoryEngine(ManualClock()).owned()
+    keys = Keys()
+    keys.now = "gone"
+    await KeyWatch(engine.store, keys, engine.wiring.outbox).tick()
+    keys.now = ""
+    for _ in range(2):
+        await engine.clock.advance(1)
+        await KeyWatch(engine.store, keys, engine.wiring.outbox).tick()
+    assert await engine.notices(KeysInDanger, KeysSafe) == [KeysInDanger("gone"), KeysSafe()]
+
+
 async def test_harmed_key_file_leaves_the_controller_alive(tmp_path: Path) -> None:
     """With its key file emptied, accounts stay readable, new secrets are sealed, health says so."""
     vault = FernetVault.from_setting(None, tmp_path)
