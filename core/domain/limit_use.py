@@ -8,10 +8,11 @@ products; delivery shares that no strategy bought are holdings, not positions of
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from core.domain.identifiers import is_paper
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.limits import Limits, Load
@@ -19,7 +20,25 @@ from core.domain.order import EXTERNAL, OPEN_STATES, Order, OrderState, Purpose,
 from core.domain.regained import is_regained, was_sent_by_us
 from core.domain.truth import Key, filled, key_of
 
-__all__ = ["WAITING", "Books", "Entering", "Place", "Use", "load_of", "use_of"]
+__all__ = [
+    "ENTERING",
+    "FILLED",
+    "TO_ENTER",
+    "WAITING",
+    "Books",
+    "DaySums",
+    "Entering",
+    "Place",
+    "Use",
+    "adds",
+    "load_of",
+    "of_run",
+    "sent",
+    "sent_in",
+    "since",
+    "to_send",
+    "use_of",
+]
 
 Place = tuple[str, Key]
 """An (instrument, product) on an account."""
@@ -27,6 +46,9 @@ WAITING = frozenset({OrderState.INITIALIZED, OrderState.HELD})
 """Decided and not sent: planning counts them, the gate does not, for there each is asked itself."""
 _MINUTE = timedelta(minutes=1)
 _CAME_TO_NOTHING = {OrderState.REJECTED, OrderState.NOT_PLACED}
+FILLED, ENTERING, TO_ENTER = "filled", "entering", "to enter"
+"""Headings of ``adds``: signed units that filled, units of entries that may still fill, and those
+of entries that wait, each by ``Place``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +75,91 @@ class Entering:
 
 
 @dataclass(frozen=True, slots=True)
+class DaySums:
+    """What orders add up to that are not looked at one by one.
+
+    Attributes:
+        filled: Signed units that they have filled.
+        entering: Units of entries that count as if they had filled.
+        same_run: Units of the entry's own run and strategy in other orders.
+        in_minute: How many went out in the last minute.
+        in_day: How many went out.
+    """
+
+    filled: Mapping[Place, int] = field(default_factory=dict)
+    entering: Mapping[Place, int] = field(default_factory=dict)
+    same_run: Mapping[Place, int] = field(default_factory=dict)
+    in_minute: int = 0
+    in_day: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """What the store says of one account, or of all.
 
     Attributes:
-        orders: The day's orders, of every origin.
+        orders: Orders of the day, of every origin.
         ledgers: What strategies hold.
         carried: Units that lived over night.
         is_known: Whether it is known what lived over night of a place. Where it is not, only what
             strategies hold counts.
+        sums: What the day's other orders add up to.
     """
 
     orders: Sequence[Order] = ()
     ledgers: Sequence[Ledger] = ()
     carried: Mapping[Place, int] = field(default_factory=dict)
     is_known: Callable[[str, Key], bool] = lambda _broker_id, key: key[1] is Product.MIS
+    sums: DaySums = DaySums()
+
+
+def adds(order: Order) -> Iterator[tuple[Hashable, Hashable, int]]:
+    """Yield what an order adds to the sums of its day: a heading, a place below it, a number."""
+    place, quantity = (order.broker_id, key_of(order)), order.request.quantity
+    if order.filled_quantity:
+        yield FILLED, place, order.filled_quantity * order.request.side.sign
+    if order.purpose is Purpose.ENTRY:
+        if order.state in OPEN_STATES:
+            yield ENTERING, place, order.leaves_quantity
+        if order.state in WAITING:
+            yield TO_ENTER, place, order.leaves_quantity
+        if order.state not in _CAME_TO_NOTHING:
+            yield of_run(order.run_id, order.strategy), place, quantity
+    is_practice = is_paper(order.broker_id)
+    if _went_out(order, OPEN_STATES) and (at := _sent_at(order)) is not None:
+        yield sent(is_practice=is_practice), _minute_of(at), 1
+        yield sent_in(_minute_of(at), is_practice=is_practice), at, 1
+    elif _went_out(order, WAITING):
+        yield to_send(is_practice=is_practice), None, 1
+
+
+def of_run(run_id: str, strategy: str) -> Hashable:
+    """Return the heading of a run's entries, by ``Place``."""
+    return "run", run_id, strategy
+
+
+def sent(*, is_practice: bool) -> Hashable:
+    """Return the heading of orders that went out, by minute."""
+    return "sent", is_practice
+
+
+def sent_in(minute: int, *, is_practice: bool) -> Hashable:
+    """Return the heading of those of one minute, by their times."""
+    return "sent", is_practice, minute
+
+
+def to_send(*, is_practice: bool) -> Hashable:
+    """Return the heading of orders that wait and never went out."""
+    return "to send", is_practice
+
+
+def since(now: datetime) -> tuple[datetime, int]:
+    """Return after when an order is of the last minute, and the number of the minute of that."""
+    return now - _MINUTE, _minute_of(now - _MINUTE)
+
+
+def _minute_of(at: datetime) -> int:
+    return int(at.timestamp() // 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +184,20 @@ def use_of(books: Books, now: datetime, *, counted: Collection[OrderState] = OPE
         units[ledger.broker_id, key_of(ledger)] += abs(ledger.quantity)
     for place, outside in _outside(books).items():
         units[place] += abs(outside)
+    for place, entering in books.sums.entering.items():
+        units[place] += entering
     for order in books.orders:
         if order.purpose is Purpose.ENTRY and order.state in counted:
             units[order.broker_id, key_of(order)] += order.leaves_quantity
-    sent = [one for one in books.orders if _went_out(one, counted)]
+    gone = [one for one in books.orders if _went_out(one, counted)]
     # Of a clock that was set back, orders of "later" count too: rather too many than too few.
-    since = now - _MINUTE
-    minute = [one for one in sent if (at := _sent_at(one)) is None or at > since]
-    return Use({place: n for place, n in units.items() if n}, len(minute), len(sent))
+    after, _ = since(now)
+    minute = [one for one in gone if (at := _sent_at(one)) is None or at > after]
+    return Use(
+        {place: n for place, n in units.items() if n},
+        len(minute) + books.sums.in_minute,
+        len(gone) + books.sums.in_day,
+    )
 
 
 def load_of(
@@ -115,10 +213,11 @@ def load_of(
     others = [one for one in books.orders if one.client_order_id != entry.client_order_id]
     use = use_of(replace(books, orders=others), now, counted=counted)
     same = sum(n for (_, key), n in use.units.items() if key == entry.key)
+    slices = sum(n for (_, key), n in books.sums.same_run.items() if key == entry.key)
     return Load(
         limits,
         is_all,
-        entry_units=sum(one.request.quantity for one in _slices(others, entry)),
+        entry_units=slices + sum(one.request.quantity for one in _slices(others, entry)),
         # What the strategy itself holds on the other side is closed before the entry goes.
         units=same - _opposite(books.ledgers, entry),
         positions=len(use.units),
@@ -174,6 +273,8 @@ def _outside(books: Books) -> dict[Place, int]:
     for broker_id, orders in by_account.items():
         for key, units in filled(orders).items():
             net[broker_id, key] += units
+    for place, units in books.sums.filled.items():
+        net[place] += units
     for place, units in books.carried.items():
         net[place] += units
     for ledger in books.ledgers:

@@ -21,7 +21,17 @@ Contract, for every implementation:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Container,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol, TypeVar
@@ -37,6 +47,7 @@ __all__ = [
     "SharedRow",
     "Store",
     "StoreView",
+    "Tally",
     "parts",
 ]
 
@@ -79,6 +90,26 @@ class Change:
     set: Mapping[str, Any] = field(default_factory=dict)
     inc: Mapping[str, int] = field(default_factory=dict)
     set_on_insert: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """What documents add up to; made once, for a store keeps sums by it.
+
+    Attributes:
+        of: Returns what one document adds, by itself: a heading, a place below it, a number.
+    """
+
+    of: Callable[[Document], Iterable[tuple[Hashable, Hashable, int]]]
+
+    def over(self, rows: Iterable[Document], heading: Hashable) -> dict[Hashable, int]:
+        """Return what documents add up to under a heading, by place; no place with nothing."""
+        found: Counter[Hashable] = Counter()
+        for row in rows:
+            for name, place, number in self.of(row):
+                if name == heading:
+                    found[place] += number
+        return {place: number for place, number in found.items() if number}
 
 
 OUTSIDE: Final = "outside"
@@ -148,6 +179,16 @@ class StoreView(Protocol):
         limit: int = 0,
     ) -> list[Document]:
         """Return the matching documents; ``sort`` is (field, 1 or -1); ``limit`` 0 means all."""
+        ...
+
+    async def total(
+        self, collection: str, where: Mapping[str, Any], tally: Tally, heading: Hashable
+    ) -> dict[Any, int]:
+        """Return what the matching documents add up to under a heading, by place.
+
+        The same as a tally of ``find``; the writer's store answers from a sum that each commit
+        moves, where ``where`` is of plain texts. A place that adds up to nothing is left out.
+        """
         ...
 
     async def insert(self, collection: str, *documents: Document) -> None:

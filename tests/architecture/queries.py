@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 __all__ = ["Query", "queries_of"]
 
-STORE_CALLS = {"find", "update", "delete"}
+STORE_CALLS = {"find", "total", "update", "delete"}
 RANGES = {"$gt", "$gte", "$lt", "$lte"}
 UNSELECTIVE = {"$ne", "$nin"}
 

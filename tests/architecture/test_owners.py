@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from core.adapters.mongo.schema import COLLECTIONS
 from tests.architecture.test_repository import modules
 
-STORE_CALLS = {"get", "find", "insert", "update", "delete"}
+STORE_CALLS = {"get", "find", "insert", "total", "update", "delete"}
 NAMES = [one.name for one in COLLECTIONS]
 DRIVERS = ("bot", "console", "core", "webhooks")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.adapters.single_writer.body import apply_in_turn
-from core.ports.store import Batch, BulkView, Change, Condition, Document
+from core.ports.store import Batch, BulkView, Change, Condition, Document, Tally
 from tests.fakes.memory_store import MemoryStore
 
 __all__ = ["CountedStore"]
@@ -37,6 +37,11 @@ class _CountedView:
     ) -> list[Document]:
         self._commands[f"find {collection}"] += 1
         return await self._view.find(collection, where, sort=sort, limit=limit)
+
+    async def total(
+        self, collection: str, where: Mapping[str, Any], tally: Tally, heading: Hashable
+    ) -> dict[Any, int]:
+        return tally.over(await self.find(collection, where), heading)
 
     async def insert(self, collection: str, *documents: Document) -> None:
         self._commands[f"insert {collection}"] += 1

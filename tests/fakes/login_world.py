@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ from core.engine.outbox import Outbox
 from core.engine.safeguards.reconnection import Reconnection
 from core.errors import LoginFault, StoreUnavailable
 from core.ports.broker import Broker
-from core.ports.store import BulkView, Change, Document, Store
+from core.ports.store import BulkView, Change, Document, Store, Tally
 from tests.fakes.brokers import roots_at
 from tests.fakes.sandbox_process import CLOCK, Sandbox
 from webhooks.app import WebParts, WebServer, build_app, serve
@@ -97,6 +97,12 @@ class StumblingStore:
     ) -> list[Document]:
         self._check()
         return await self._store.find(collection, where, sort=sort, limit=limit)
+
+    async def total(
+        self, collection: str, where: Mapping[str, Any], tally: Tally, heading: Hashable
+    ) -> dict[Any, int]:
+        self._check()
+        return await self._store.total(collection, where, tally, heading)
 
     async def insert(self, collection: str, *documents: Document) -> None:
         self._check()

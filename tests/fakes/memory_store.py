@@ -10,7 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Container,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -27,7 +36,7 @@ from core.errors import (
     StoreUnavailable,
     TransactionConflict,
 )
-from core.ports.store import Batch, BulkView, Change, Condition, Document
+from core.ports.store import Batch, BulkView, Change, Condition, Document, Tally
 from tests.fakes.memory_documents import (
     changed,
     copied,
@@ -271,6 +280,11 @@ class _View:
         limit: int = 0,
     ) -> list[Document]:
         return await self._run(lambda attempt: attempt.find(collection, where, sort, limit))
+
+    async def total(
+        self, collection: str, where: Mapping[str, Any], tally: Tally, heading: Hashable
+    ) -> dict[Any, int]:
+        return tally.over(await self.find(collection, where), heading)
 
     async def insert(self, collection: str, *documents: Document) -> None:
         for document in documents:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -19,7 +19,7 @@ from core.adapters.mongo._errors import is_conflict, is_transient, mapped
 from core.adapters.mongo._pipeline import send_together
 from core.adapters.mongo.codec import CODEC, change_operators, operators, refuse_naive
 from core.errors import DuplicateKey, StaleWrite, StoreError, TransactionConflict, Unmatched
-from core.ports.store import Batch, Change, Condition, Document, parts
+from core.ports.store import Batch, Change, Condition, Document, Tally, parts
 
 __all__ = ["Claim", "ClaimTaken", "DirectView", "TransactionView", "backoff_s"]
 
@@ -92,6 +92,12 @@ class MongoView:
             return await cursor.to_list()
 
         return await self._run(call)
+
+    async def total(
+        self, collection: str, where: Mapping[str, Any], tally: Tally, heading: Hashable
+    ) -> dict[Any, int]:
+        """Return what the matching documents add up to under a heading (see the port)."""
+        return tally.over(await self.find(collection, where), heading)
 
     async def insert(self, collection: str, *documents: Document) -> None:
         """Insert documents; each carries its own ``_id``."""

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from enum import StrEnum
@@ -39,7 +39,7 @@ from core.adapters.mongo._view import DirectView
 from core.adapters.mongo._waits import mend_waits
 from core.adapters.mongo.codec import CODEC
 from core.errors import ConfigurationError, GivenUp, StoreError, StoreUnavailable
-from core.ports.store import BulkView, Change, Document
+from core.ports.store import BulkView, Change, Document, Tally
 
 __all__ = ["CODEC", "Budget", "MongoStore", "ServerKind", "StoreOptions"]
 
@@ -256,6 +256,12 @@ class MongoStore:
     ) -> list[Document]:
         """Return the matching documents."""
         return await self._direct.find(collection, where, sort=sort, limit=limit)
+
+    async def total(
+        self, collection: str, where: Mapping[str, Any], tally: Tally, heading: Hashable
+    ) -> dict[Any, int]:
+        """Return what the matching documents add up to under a heading (see the port)."""
+        return await self._direct.total(collection, where, tally, heading)
 
     async def insert(self, collection: str, *documents: Document) -> None:
         """Insert documents; each carries its own ``_id``."""

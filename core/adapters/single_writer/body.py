@@ -6,7 +6,7 @@ their order, and when one fails, whatever was worked out upon it runs again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from core.adapters.mongo.codec import change_operators
@@ -23,11 +23,12 @@ from core.adapters.single_writer.documents import (
 from core.adapters.single_writer.memory import Memory
 from core.adapters.single_writer.shelf import Layer, Shelf
 from core.errors import DuplicateKey, StaleWrite, StoreError, TransactionConflict, Unmatched
-from core.ports.store import Batch, BulkView, Change, Condition, Document, StoreView
+from core.ports.store import Batch, BulkView, Change, Condition, Document, StoreView, Tally
 
-__all__ = ["BodyView", "Layers", "apply_in_turn", "seen"]
+__all__ = ["BodyView", "Layers", "apply_in_turn", "seen", "total_of"]
 
 Layers = Mapping[str, Layer]
+_Sum = tuple[Mapping[str, Any], Tally, Hashable]
 T = TypeVar("T")
 _UNREAD: Any = object()
 
@@ -52,6 +53,27 @@ def seen(shelves: Sequence[Shelf], where: Mapping[str, Any]) -> list[Document]:
             if matches(row, where):
                 found.append(row)
     return found
+
+
+def total_of(
+    shelves: Sequence[Shelf], where: Mapping[str, Any], tally: Tally, heading: Hashable
+) -> dict[Hashable, int] | None:
+    """Return what a filter's documents add up to in shelves that lie over one another.
+
+    None where the lowest has no such sum.
+    """
+    lowest, *above = shelves
+    found = lowest.sums.under(tally, where, heading)
+    if found is None:
+        return None
+    newest = {key: row for shelf in above for key, row in shelf.docs.items()}
+    for key, new in newest.items():
+        for row, sign in ((lowest.docs.get(key), -1), (new, 1)):
+            if row is None or not matches(row, where):
+                continue
+            for place, number in tally.over([row], heading).items():
+                found[place] = found.get(place, 0) + sign * number
+    return {place: number for place, number in found.items() if number}
 
 
 class BodyView:
@@ -90,6 +112,7 @@ class BodyView:
         self.is_over = False
         self._read: dict[tuple[str, str], Document | None] = {}
         self._found: list[tuple[str, Mapping[str, Any], frozenset[int]]] = []
+        self._added_up: list[tuple[str, _Sum, dict[Hashable, int]]] = []
         self._from_below: dict[tuple[str, str], Document] = {}
         self._answered: dict[str, dict[tuple[Any, ...], list[Document]]] = {}
 
@@ -117,6 +140,21 @@ class BodyView:
                 return [handed(row) for row in known]
         rows = await self._rows(collection, kept(where), sort, limit)
         return [handed(row) for row in rows]
+
+    async def total(
+        self, collection: str, where: Mapping[str, Any], tally: Tally, heading: Hashable
+    ) -> dict[Any, int]:
+        """Return what the matching documents add up to under a heading (see the port)."""
+        self._check()
+        asked = kept(where)
+        if await self._below(self._memory.has_sum(collection, asked, tally)):
+            question = (asked, tally, heading)
+            before = total_of(self._others(collection), *question)
+            found = total_of(self._shelves(collection), *question)
+            if before is not None and found is not None:
+                self._added_up.append((collection, question, before))
+                return found
+        return tally.over(await self._rows(collection, asked), heading)
 
     async def insert(self, collection: str, *documents: Document) -> None:
         """Insert documents; each carries its own ``_id``."""
@@ -366,6 +404,11 @@ class BodyView:
         for (collection, key), row in self._read.items():
             if self._stands(collection, key) is not row:
                 return False
+        if any(
+            total_of(self._others(collection), *question) != before
+            for collection, question, before in self._added_up
+        ):
+            return False
         return all(
             frozenset(map(id, seen(self._others(collection), where))) == rows
             for collection, where, rows in self._found

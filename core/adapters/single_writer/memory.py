@@ -19,7 +19,7 @@ from core.adapters.single_writer.shelf import Layer, Shelf, fields_of
 from core.domain.sessions import trading_day
 from core.long_lived import set_aside
 from core.ports.clock import Clock
-from core.ports.store import Document, StoreView, parts
+from core.ports.store import Document, StoreView, Tally, parts
 
 __all__ = ["IDS_AT_ONCE", "Memory", "one_or_some"]
 
@@ -197,6 +197,19 @@ class Memory:
             same = [one for one in held if one[0] == cover.fields and cover.only is None]
             for old in same[: max(0, len(same) - cover.most)]:
                 self._let_go(collection, old)
+
+    async def has_sum(self, collection: str, where: Mapping[str, Any], tally: Tally) -> bool:
+        """Have a sum of what a filter matches; whether all of that is held and added up."""
+        if self.rule(collection).is_foreign:
+            return False
+        if not self.answers(collection, where):
+            await self.fetch(collection, where)
+        is_held = self.answers(collection, where)
+        return (
+            is_held
+            and await self.shelf(collection).add_up(tally, where)
+            and self.answers(collection, where)
+        )
 
     async def fetch_keys(self, collection: str, keys: Iterable[str]) -> None:
         """Read documents by their ids, in one question with all who ask at this moment."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from core.adapters.mongo.schema import Collection
 from core.adapters.single_writer.documents import points
-from core.ports.store import Document
+from core.adapters.single_writer.sums import Sums
+from core.ports.store import Document, Tally
 
 __all__ = ["Layer", "Shelf", "fields_of"]
 
@@ -32,7 +33,7 @@ class Shelf:
     what a transaction writes is never asked for.
     """
 
-    __slots__ = ("_fields", "_index", "_places", "docs")
+    __slots__ = ("_fields", "_index", "_places", "docs", "sums")
 
     def __init__(self, fields: frozenset[str], asked: Iterable[tuple[str, ...]] = ()) -> None:
         """Begin without a document.
@@ -43,6 +44,7 @@ class Shelf:
                 from the first on, for later it would stop the loop.
         """
         self.docs: dict[str, Document | None] = {}
+        self.sums = Sums()
         self._fields = fields
         self._index: dict[str, dict[Any, dict[str, None]]] = {
             names[0]: {} for names in asked if len(names) == 1
@@ -56,6 +58,7 @@ class Shelf:
         old = self.docs.get(key)
         self.docs[key] = new
         self._move(key, old, new)
+        self.sums.move(key, old, new)
         for field, held in self._index.items():
             before = None if old is None else old.get(field)
             after = None if new is None else new.get(field)
@@ -116,6 +119,17 @@ class Shelf:
         """Return how many documents a plain filter matches, None when it is none (``exactly``)."""
         found = self.exactly(where)
         return None if found is None else len(found)
+
+    async def add_up(self, tally: Tally, where: Mapping[str, Any]) -> bool:
+        """Have a sum of what a plain filter matches; return whether there is one.
+
+        A filter is plain that wants texts in indexed fields alone.
+        """
+        if not (_is_text(tuple(where.values())) and self._fields.issuperset(where)):
+            return False
+        exact = self.exactly(where)
+        await self.sums.count(tally, where, self.docs, self.docs if exact is None else exact)
+        return True
 
     def candidates(self, where: Mapping[str, Any]) -> Iterable[str]:
         """Return ids of documents among which are all that a filter matches."""

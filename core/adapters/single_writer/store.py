@@ -18,10 +18,9 @@ from copy import copy
 from typing import Any, TypeVar
 
 from core.adapters.mongo.schema import COLLECTIONS, Collection
-from core.adapters.single_writer.body import BodyView, Layers, seen
+from core.adapters.single_writer.body import BodyView, Layers
 from core.adapters.single_writer.comparison import Comparison
 from core.adapters.single_writer.contention import Contention, Patience
-from core.adapters.single_writer.documents import handed, kept, sort_rows
 from core.adapters.single_writer.fence import DoneBefore, Fence, WrittenOutside, held, why_not_held
 from core.adapters.single_writer.groups import (
     MOST_MEMBERS,
@@ -33,7 +32,7 @@ from core.adapters.single_writer.groups import (
     write_once,
 )
 from core.adapters.single_writer.memory import Memory
-from core.adapters.single_writer.of_server import OfServer
+from core.adapters.single_writer.reads import Reads
 from core.adapters.single_writer.writes import WriteNumbers
 from core.errors import (
     AlreadyDone,
@@ -59,7 +58,7 @@ _REMEMBERED = 20_000
 _GATHERS = 4
 
 
-class SingleWriterStore(OfServer):
+class SingleWriterStore(Reads):
     """A store that keeps what it has written, while it is the only one who writes.
 
     Args:
@@ -122,44 +121,6 @@ class SingleWriterStore(OfServer):
         while self._worker is not None:
             await asyncio.wait([self._worker])
         self._fence = None
-
-    # -- reads -----------------------------------------------------------------------------------
-
-    async def get(self, collection: str, key: str) -> Document | None:
-        """Return the document whose ``_id`` is ``key``, or None."""
-        if self._fence is None:
-            return await self.base.get(collection, key)
-        await self._ready()
-        memory = self._memory
-        if not memory.knows(collection, key) and not memory.rule(collection).is_foreign:
-            await memory.fetch_keys(collection, [key])
-        if not memory.knows(collection, key):
-            return await self.base.get(collection, key)
-        row = memory.shelf(collection).docs.get(key)
-        return None if row is None else handed(row)
-
-    async def find(
-        self,
-        collection: str,
-        where: Mapping[str, Any],
-        *,
-        sort: Sequence[tuple[str, int]] = (),
-        limit: int = 0,
-    ) -> list[Document]:
-        """Return the matching documents."""
-        if self._fence is None:
-            return await self.base.find(collection, where, sort=sort, limit=limit)
-        await self._ready()
-        asked = kept(where)
-        memory = self._memory
-        if not memory.answers(collection, asked):
-            if not memory.rule(collection).is_foreign:
-                await memory.fetch(collection, asked)
-            if not memory.answers(collection, asked):
-                return await self.base.find(collection, where, sort=sort, limit=limit)
-        rows = seen([memory.shelf(collection)], asked)
-        sort_rows(rows, sort)
-        return [handed(row) for row in rows[: limit or None]]
 
     # -- writes ----------------------------------------------------------------------------------
 

@@ -103,8 +103,8 @@ class LimitSettings:
     async def _view(self, account: Account | None) -> LimitsView:
         broker_id = account.broker_id if account else None
         standing = await limits_at(self._store, broker_id or ALL)
-        books = await books_of(self._store, broker_id, trading_day(self._clock.market_now()))
-        use = use_of(books, self._clock.now())
+        day, now = trading_day(self._clock.market_now()), self._clock.now()
+        use = use_of(await books_of(self._store, broker_id, day, now), now)
         address = self._proof_address(broker_id) if broker_id else None
         return LimitsView(
             account,

@@ -1,7 +1,8 @@
-"""Documents of ``orders`` and ``fills`` and their domain objects, both ways."""
+"""Documents of ``orders``, ``order_events`` and ``fills`` and their domain objects, both ways."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from core.domain.broker import BrokerTrade
@@ -19,7 +20,7 @@ from core.domain.outcome import Cause, Refusal
 from core.engine.remembered import Remembered
 from core.ports.store import Document
 
-__all__ = ["fill_fields", "order_of", "order_row", "trade_of"]
+__all__ = ["audit_row", "fill_fields", "order_of", "order_row", "trade_of"]
 
 
 def order_row(order: Order) -> Document:
@@ -133,6 +134,23 @@ def trade_of(row: Document) -> BrokerTrade:
         row["price"],
         row["traded_at"],
     )
+
+
+def audit_row(order: Order, old: str, at: datetime) -> Document:
+    """Return the audit row of an order's newest step: ``old`` is the state before, '' at first."""
+    return {
+        "_id": f"{order.client_order_id}#{order.version}",
+        "client_order_id": order.client_order_id,
+        "broker_id": order.broker_id,
+        "n": order.version,
+        "old": old,
+        "state": order.state.value,
+        "filled_quantity": order.filled_quantity,
+        "average_price": order.average_price,
+        "broker_order_id": order.broker_order_id,
+        "reason": order.reason,
+        "at": at,
+    }
 
 
 def fill_fields(broker_id: str, day: str, trade: BrokerTrade, owners: dict[str, str]) -> Document:

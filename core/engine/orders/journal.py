@@ -9,10 +9,11 @@ event twice is one event.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
+from typing import Any
 
 from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId
@@ -28,10 +29,10 @@ from core.domain.order import (
     OrderState,
     Purpose,
 )
-from core.engine.orders.documents import fill_fields, order_of, order_row, trade_of
+from core.engine.orders.documents import audit_row, fill_fields, order_of, order_row, trade_of
 from core.engine.orders.folding import OrderEvent, folded
 from core.engine.orders.ledgers import ledgers_of, moved_ledger, put_ledger, with_realised
-from core.engine.orders.order_posts import cards_of, is_exit_of_panic, posts_of
+from core.engine.orders.order_posts import cards_of, is_exit_of_panic, posts_of, was_said
 from core.engine.orders.past import (
     Lot,
     forget_past_steps,
@@ -46,7 +47,7 @@ from core.engine.orders.results import result_of_close, result_of_ledger
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, NotFound, TransactionConflict
 from core.ports.clock import Clock
-from core.ports.store import Change, Document, Store, StoreView, parts
+from core.ports.store import Change, Document, Store, StoreView, Tally, parts
 
 __all__ = [
     "LOT",
@@ -59,6 +60,7 @@ __all__ = [
     "orders_in",
     "orders_of_day",
     "pending_orders",
+    "total_of_day",
     "unresolved_orders",
     "waiting_exits",
     "with_pending",
@@ -82,27 +84,32 @@ async def orders_in(
     return [order_of(row) for row in await view.find(_ORDERS, where)]
 
 
-async def _was_said(view: StoreView, order: Order) -> bool:
-    """Whether an exit or a stop of the same decision was rejected before in the same words.
-
-    It is tried again and again: that it is not through, or that the position is unprotected, is a
-    notice of its own, which stays.
-    """
-    if not order.purpose.is_reducing or order.attempt == 1:
-        return False
-    same = await orders_in(view, order.broker_id, order.request.instrument, order.day)
-    told = (order.state, order.purpose, order.strategy, order.run_id, order.reason)
-    return any(
-        (one.state, one.purpose, one.strategy, one.run_id, one.reason) == told
-        for one in same
-        if one.client_order_id != order.client_order_id
-    )
-
-
 async def orders_of_day(view: StoreView, broker_id: str | None, day: str) -> list[Order]:
     """Return an account's orders of a day, with None those of all, inside a transaction."""
     where = {"day": day} if broker_id is None else {"day": day, "broker_id": broker_id}
     return [order_of(row) for row in await view.find(_ORDERS, where)]
+
+
+async def total_of_day(
+    view: StoreView,
+    broker_id: str | None,
+    day: str,
+    tally: Tally,
+    heading: Hashable,
+    *,
+    besides: str = "",
+) -> dict[Any, int]:
+    """Return what an account's orders of a day add up to, with None those of all.
+
+    ``besides`` is the id of an order that does not count.
+    """
+    where = {"day": day} if broker_id is None else {"day": day, "broker_id": broker_id}
+    found = await view.total(_ORDERS, where, tally, heading)
+    row = await view.get(_ORDERS, besides) if besides else None
+    if row is not None and all(row[name] == one for name, one in where.items()):
+        for place, number in tally.over([row], heading).items():
+            found[place] = found.get(place, 0) - number
+    return found
 
 
 async def pending_orders(view: StoreView, broker_id: str) -> list[Order]:
@@ -326,7 +333,7 @@ class Journal:
         new = list(orders)
         if new:
             await view.insert(_ORDERS, *(order_row(order) for order in new))
-            await view.insert(_EVENTS, *(self._audit(order, "") for order in new))
+            await view.insert(_EVENTS, *(audit_row(order, "", self._clock.now()) for order in new))
 
     async def apply(
         self,
@@ -420,10 +427,10 @@ class Journal:
         )
         if matched != 1:
             raise AlreadyDone(f"order {key} was changed meanwhile")
-        await view.insert(_EVENTS, self._audit(after, before.state.value))
+        await view.insert(_EVENTS, audit_row(after, before.state.value, self._clock.now()))
         results = await self._move_ledger(view, before, after, ledgers)
         posts = posts_of(before, after, is_told=is_told or self._was_found_at_once(before, after))
-        if after.state is OrderState.REJECTED and await _was_said(view, after):
+        if after.state is OrderState.REJECTED and was_said(after, await self._beside(view, after)):
             posts = [post for post in posts if not isinstance(post.notice, OrderRejected)]
         if is_exit_of_panic(after):
             results = []
@@ -434,21 +441,6 @@ class Journal:
         """Whether the broker shows an unresolved order whose card came seconds ago."""
         since = self._clock.now() - (before.submitted_at or before.created_at)
         return since < _JUST_TOLD and after.state is not OrderState.NOT_PLACED
-
-    def _audit(self, order: Order, old: str) -> dict[str, object]:
-        return {
-            "_id": f"{order.client_order_id}#{order.version}",
-            "client_order_id": order.client_order_id,
-            "broker_id": order.broker_id,
-            "n": order.version,
-            "old": old,
-            "state": order.state.value,
-            "filled_quantity": order.filled_quantity,
-            "average_price": order.average_price,
-            "broker_order_id": order.broker_order_id,
-            "reason": order.reason,
-            "at": self._clock.now(),
-        }
 
     async def _move_ledger(
         self, view: StoreView, before: Order, after: Order, ledgers: tuple[Ledger, Ledger] | None

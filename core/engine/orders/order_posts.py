@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from core.domain.notices.orders import OrderRejected, OrderRevived
@@ -16,7 +17,7 @@ from core.domain.notices.protection import StopChanged
 from core.domain.order import CLOSED_STATES, EXTERNAL, Order, OrderState, Purpose, is_alarmed
 from core.domain.panic import is_of_panic
 
-__all__ = ["cards_of", "is_exit_of_panic", "posts_of"]
+__all__ = ["cards_of", "is_exit_of_panic", "posts_of", "was_said"]
 
 
 def _is_foreign_change(before: Order, after: Order) -> bool:
@@ -86,3 +87,23 @@ def posts_of(before: Order, after: Order, *, is_told: bool = False) -> list[Post
     elif before.state is OrderState.UNRESOLVED and not is_told:
         posts.append(resolved_card(key))
     return posts
+
+
+def was_said(order: Order, beside: Iterable[Order]) -> bool:
+    """Whether an exit or a stop of the same decision was rejected before in the same words.
+
+    It is tried again and again: that it is not through, or that the position is unprotected, is a
+    notice of its own, which stays.
+
+    Args:
+        order: It was rejected now.
+        beside: The account's orders of the day in its instrument.
+    """
+    if not order.purpose.is_reducing or order.attempt == 1:
+        return False
+    told = (order.state, order.purpose, order.strategy, order.run_id, order.reason)
+    return any(
+        (one.state, one.purpose, one.strategy, one.run_id, one.reason) == told
+        for one in beside
+        if one.client_order_id != order.client_order_id
+    )

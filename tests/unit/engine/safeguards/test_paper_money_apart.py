@@ -73,9 +73,9 @@ async def test_limits_of_all_neither_count_nor_bound_paper() -> None:
     await engine.control.limits.set(engine.command(), ALL, LimitKind.OPEN_POSITIONS, "1")
     for account in (live, paper):
         await engine.hold(Ledger("one", account.broker_id, SBIN, Product.MIS, 10))
-    books = await books_of(engine.store, None, DAY)
+    books = await books_of(engine.store, None, DAY, engine.clock.now())
     assert {one.broker_id for one in books.ledgers} == {live.broker_id}
-    assert {one.broker_id for one in books.orders} == {live.broker_id}
+    assert {place[0] for place in books.sums.filled} == {live.broker_id}
     for account, scopes in ((live, [True]), (paper, [])):
         entry = Entering(account.broker_id, "two", SBIN, Product.MIS, Side.BUY, "run")
         bounds = await bounds_of(engine.store, entry, day=DAY, now=engine.clock.now(), address=None)
