@@ -15,7 +15,6 @@ from core.adapters.paper.book import Book, Key, PaperOrder, executed
 from core.domain.charges import Execution, charges_of
 from core.domain.identifiers import PAPER
 from core.domain.instrument import Instrument, InstrumentId, Product
-from core.domain.order import Side
 
 __all__ = ["available", "charges_so_far", "needed", "used"]
 
@@ -30,7 +29,7 @@ def _margin(key: Key, units: int, price: Decimal, lots: _Lots) -> Decimal:
     instrument, product = key
     value = abs(units) * price
     if product is Product.CNC:
-        return _ZERO if units < 0 else value
+        return _ZERO if units < 0 else value  # shares that are sold need no money
     if instrument.symbol.endswith(("CE", "PE")) and instrument.exchange in {"NFO", "BFO"}:
         if units > 0:
             return value
@@ -58,8 +57,6 @@ def needed(book: Book, orders: Iterable[PaperOrder], order: PaperOrder, lots: _L
         )
         closing = max(0, abs(held) - beside)
     opening = max(0, order.leaves - closing)
-    if order.product is Product.CNC and order.side is Side.SELL:
-        opening = 0
     return _margin(order.key, opening * order.side.sign, price, lots)
 
 

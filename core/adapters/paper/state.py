@@ -105,10 +105,9 @@ class State:
         for order in self.working:
             self.put(ended(order, BrokerStatus.CANCELED, why, now))
         held = [(*one.key, one.quantity, one.last_price) for one in self.book.places.values()]
-        held += [
-            (one.instrument, Product.CNC, one.quantity, one.last_price)
-            for one in self.book.shares.values()
-        ]
+        for one in self.book.shares.values():
+            sold = min(0, self.book.place((one.instrument, Product.CNC)).quantity)
+            held.append((one.instrument, Product.CNC, one.quantity + sold, one.last_price))
         for instrument, product, quantity, price in held:
             if quantity > 0 or (quantity < 0 and product is not Product.CNC):
                 side, units = Side.of(-quantity), abs(quantity)
