@@ -201,10 +201,10 @@ class NetPositions:
         changed = await self._end_earlier_days(broker_id, day) if is_new else False
         for key in owned(await self._journal.ledgers(broker_id)):
             changed |= await self._take_foreign_fills(
-                broker_id, key, day, since=snapshot.orders_began_at
+                broker_id, key, day, since=snapshot.behind_since
             )
-        if snapshot.orders_began_at is not None:
-            await self._report_unowned(broker_id, day, since=snapshot.orders_began_at)
+        if snapshot.behind_since is not None:
+            await self._report_unowned(broker_id, day, since=snapshot.behind_since)
         # Last: what failed half way through is done by the next read.
         self._begun[broker_id] = day
         return changed

@@ -19,6 +19,8 @@ class Snapshot:
     requests left. ``as_of`` is the market time of the latest read.
 
     Attributes:
+        behind_since: When the first read of the orders began whose fills the ledgers do not follow
+            yet; None while they follow all.
         moves_since: A read that began then was followed by one of the same kind that differs: what
             the broker answers did not stand still since. None while no two reads have differed.
         odd: For each kind of row, how many of the last read could not be read.
@@ -32,6 +34,7 @@ class Snapshot:
     funds: Funds | None = None
     orders_at: datetime | None = None
     orders_began_at: datetime | None = None
+    behind_since: datetime | None = None
     positions_at: datetime | None = None
     positions_began_at: datetime | None = None
     trades_began_at: datetime | None = None

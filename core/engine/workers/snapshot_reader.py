@@ -97,6 +97,7 @@ class SnapshotReader:
         # A read that ends between a fill's row and the ledgers (a store away, a user who no longer
         # waits) leaves them behind, and no later read moves an order again.
         is_behind, self._have_ledgers_followed = not self._have_ledgers_followed, False
+        self.snapshot.behind_since = self.snapshot.behind_since or self._clock.now()
         has_moved = await self._reconciler.read_orders(client, self._broker_id, self.snapshot, day)
         if has_moved:
             self._are_positions_judged = False
@@ -105,7 +106,7 @@ class SnapshotReader:
 
     async def _follow(self, day: str, *, has_moved: bool) -> None:
         await self._nets.orders_read(self._broker_id, self.snapshot, day, has_moved=has_moved)
-        self._have_ledgers_followed = True
+        self._have_ledgers_followed, self.snapshot.behind_since = True, None
 
     async def read_rest(
         self,
@@ -135,7 +136,7 @@ class SnapshotReader:
         if everything or has_moved or self._is_old(snapshot.positions_at, age):
             self._have_ledgers_followed = False
             if await self._reconciler.read_trades(client, self._broker_id, snapshot, day):
-                has_moved = True
+                has_moved, snapshot.behind_since = True, snapshot.orders_began_at
                 await self._follow(day, has_moved=True)
             self._have_ledgers_followed = True
             await self._reconciler.read_positions(client, self._broker_id, snapshot)

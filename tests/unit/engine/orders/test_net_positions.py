@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from core.domain.broker import BrokerTrade
 from core.domain.instrument import Product
 from core.domain.ledger import Ledger
 from core.domain.notices.accounts import PositionShrunk
@@ -44,6 +45,23 @@ async def net(turns: Turns, product: Product = Product.MIS) -> Net:
 async def told(turns: Turns) -> list[object]:
     kinds = (ClosedByHand, IntradayLedgerVoid, PositionConverted, PositionDisputed)
     return list(await turns.engine.notices(*kinds))
+
+
+async def resting(turns: Turns, purpose: Purpose) -> str:
+    """Let a strategy's order that sells five units rest; return the broker's id of it."""
+    order = order_in(
+        OrderState.ACCEPTED,
+        client_order_id=f"S{purpose:B<19}".upper(),
+        side=Side.SELL,
+        quantity=5,
+        purpose=purpose,
+        order_type=OrderType.SL_M if purpose is Purpose.STOP else OrderType.LIMIT,
+        day=turns.day,
+    )
+    shown = turns.broker.show(order.request)
+    known = replace(order, broker_order_id=shown.broker_order_id)
+    await turns.engine.wiring.journal.add(turns.engine.store, [known])
+    return shown.broker_order_id
 
 
 async def test_positions_that_show_nothing_do_not_empty_a_ledger(turns: Turns) -> None:
@@ -334,21 +352,10 @@ async def test_stop_and_hand_sale_that_fill_together_are_an_alarm(
     Whichever of them rested before and still works, for it has filled in part.
     """
     await turns.enter(5)
-    stop = order_in(
-        OrderState.ACCEPTED,
-        client_order_id="S" + "B" * 19,
-        side=Side.SELL,
-        quantity=5,
-        purpose=Purpose.STOP,
-        order_type=OrderType.SL_M,
-        day=turns.day,
-    )
-    shown = turns.broker.show(stop.request)
-    known = replace(stop, broker_order_id=shown.broker_order_id)
-    await turns.engine.wiring.journal.add(turns.engine.store, [known])
+    mine = await resting(turns, Purpose.STOP)
     theirs = turns.by_hand(-5, rests_at=PRICE)
     await turns.read()
-    turns.broker.fill(shown.broker_order_id, units=stopped)
+    turns.broker.fill(mine, units=stopped)
     turns.broker.fill(theirs, units=sold)
     await turns.read(times=3)
     assert await turns.ledgers() == {}
@@ -356,27 +363,76 @@ async def test_stop_and_hand_sale_that_fill_together_are_an_alarm(
     assert await turns.engine.notices(UnownedPosition) == [alarm]
 
 
+async def test_a_stop_and_a_hand_that_met_are_an_alarm_though_the_read_ended_half_way(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both fills are in the journal when the store goes away: no later read shows them as new."""
+    await turns.enter(5)
+    mine = await resting(turns, Purpose.STOP)
+    await turns.read()
+    turns.broker.fill(mine)
+    turns.by_hand(-5)
+
+    async def fails(*_arguments: object, **_more: object) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(turns.engine.wiring.nets, "_report_unowned", fails)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await turns.read()
+    assert await turns.engine.notices(UnownedPosition) == []
+    await turns.read(times=2)
+    alarm = UnownedPosition(ACCOUNT, "NSE:SBIN", "MIS", -5)
+    assert await turns.engine.notices(UnownedPosition) == [alarm]
+
+
+async def test_a_sale_that_only_trades_show_has_met_the_stop_of_that_turn(turns: Turns) -> None:
+    """The list of orders is late with it: the trades of the same turn count as that read."""
+    await turns.enter(5)
+    mine = await resting(turns, Purpose.STOP)
+    await turns.read()
+    turns.broker.fill(mine)
+    trade = BrokerTrade("T9", "theirs", SBIN, Side.SELL, Product.MIS, 5, PRICE, SENT_AT)
+    turns.broker.trade_list.append(trade)
+    await turns.read()
+    alarm = UnownedPosition(ACCOUNT, "NSE:SBIN", "MIS", -5)
+    assert await turns.engine.notices(UnownedPosition) == [alarm]
+
+
+async def test_a_sale_after_the_exit_was_seen_is_the_users_own(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the trades of that read could not be had: its orders were followed."""
+    await turns.enter(5)
+    mine = await resting(turns, Purpose.EXIT)
+    await turns.read()
+    turns.broker.fill(mine)
+
+    async def fails() -> list[BrokerTrade]:
+        raise BrokerReadError(ReadFault.UNREACHABLE, "no trades")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(turns.broker, "trades", fails)
+        with pytest.raises(BrokerReadError):
+            await turns.read()
+    turns.by_hand(-3)
+    await turns.read(times=2)
+    assert (await net(turns)).outside == -3
+    assert await turns.engine.notices(UnownedPosition) == []
+
+
 @pytest.mark.parametrize("own", [8, 2])
 async def test_what_is_left_of_the_users_own_is_no_alarm(turns: Turns, own: int) -> None:
     """Units outside Saarthi that are sold beside a strategy's exit close nothing twice."""
     turns.by_hand(own)
     await turns.enter(5)
-    leaving = order_in(
-        OrderState.ACCEPTED,
-        client_order_id="S" + "C" * 19,
-        side=Side.SELL,
-        quantity=5,
-        purpose=Purpose.EXIT,
-        day=turns.day,
-    )
-    shown = turns.broker.show(leaving.request)
-    known = replace(leaving, broker_order_id=shown.broker_order_id)
-    await turns.engine.wiring.journal.add(turns.engine.store, [known])
+    mine = await resting(turns, Purpose.EXIT)
     await turns.read()
-    turns.broker.fill(shown.broker_order_id, units=3)
+    turns.broker.fill(mine, units=3)
     turns.by_hand(-2)
     await turns.read(times=2)
-    turns.broker.fill(shown.broker_order_id, units=2)
+    turns.broker.fill(mine, units=2)
     await turns.read(times=2)
     assert (await net(turns)).outside == own - 2
     assert await turns.ledgers() == {}
