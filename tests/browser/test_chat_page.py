@@ -12,8 +12,10 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from sandbox.clock import MarketClock, parse_clock
+from tests.conftest import cannot
 from tests.fakes.bot_api import BotClient, Telegram, png, serve_telegram
 from tests.fakes.browsing import launched
+from tests.fakes.chat_page import FAINT
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -28,6 +30,20 @@ ARGUMENTS = [
 PHONE = {"width": 390, "height": 844}
 CUT_OFF = """[...document.querySelectorAll(".key .label")]
   .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"""
+HAS_EMOJI = """() => {
+  const canvas = document.createElement("canvas").getContext("2d");
+  const width = (font) => { canvas.font = font; return canvas.measureText("⚪").width; };
+  return ["Noto Color Emoji", "Apple Color Emoji", "Segoe UI Emoji"]
+    .some((name) => width(`16px "${name}", monospace`) !== width("16px monospace"));
+}"""
+SIGN_WIDTHS = """() => {
+  const text = document.querySelector(".theirs .text").firstChild, range = document.createRange();
+  let at = 0;
+  return [...text.data].slice(0, 4).map((sign) => {
+    range.setStart(text, at); range.setEnd(text, at += sign.length);
+    return Math.round(range.getBoundingClientRect().width);
+  });
+}"""
 FILES = {
     "charts": {f"p{n}": (f"{n}.png", png(300 + n, 200), "image/png") for n in range(3)},
     "papers": {
@@ -236,6 +252,22 @@ async def test_markup_is_drawn(telegram: Telegram, bot: BotClient, browser: Brow
     assert page.complaints == []  # type: ignore[attr-defined]
 
 
+async def test_signs_are_drawn_in_colour_as_telegram_does(
+    telegram: Telegram, bot: BotClient, browser: Browser
+):
+    """A text font's small circle for what is disabled does not pass for that of what is enabled."""
+    await telegram.say("/start")
+    await bot.ok("sendMessage", chat_id=1001, text="⚪⚡⏳🟢")
+    page = await open_page(browser, telegram)
+    if not await page.evaluate(HAS_EMOJI):
+        cannot(
+            "there are no coloured signs on this machine (Debian: apt-get install fonts-noto-color-emoji)"
+        )
+    await expect(page.locator(".theirs .text")).to_contain_text("🟢")
+    widths = await page.evaluate(SIGN_WIDTHS)
+    assert len(set(widths)) == 1, widths
+
+
 async def test_the_command_menu_completes_while_typing(
     telegram: Telegram, bot: BotClient, browser: Browser
 ):
@@ -314,6 +346,7 @@ async def test_the_page_fits_every_width(
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert await page.locator("#scroll").evaluate("e => e.scrollWidth <= e.clientWidth")
         assert await page.evaluate(CUT_OFF) == []
+        assert await page.evaluate(FAINT) == []
         await page.screenshot(path=shots / f"page-{width}-{scheme}.png")
     assert page.complaints == []  # type: ignore[attr-defined]
 

@@ -40,6 +40,7 @@ from core.domain.views import (
 )
 from tests.fakes.bot_api import BotClient, Telegram, serve_telegram
 from tests.fakes.bot_engine import BotEngine
+from tests.fakes.chat_page import FAINT, picture_all
 from tests.fakes.rendered import lookups
 from tests.fakes.usual_views import NAMES, usual_screens
 from tests.fakes.views import AT, a_position, a_run, a_trade, an_account, an_order
@@ -270,7 +271,7 @@ async def test_no_line_breaks_at_360_points(
     ):
         await page.set_viewport_size({"width": width, "height": height})
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        tall = await page.locator("#messages").evaluate("e => e.scrollHeight + 140")
-        await page.set_viewport_size({"width": width, "height": min(tall, 14_000)})
-        await page.screenshot(path=shots / f"lines-{width}-{scheme}.png", animations="disabled")
+        pictured = await picture_all(page, shots / f"lines-{width}-{scheme}.png")
+        assert len(pictured) == await page.locator(".theirs").count()
+        assert await page.evaluate(FAINT) == []
         assert [one for one in await page.evaluate(BROKEN) if not SENTENCE.search(one)] == []

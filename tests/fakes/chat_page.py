@@ -8,7 +8,17 @@ from typing import Literal
 
 from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
-__all__ = ["CUT_OFF", "SOON_MS", "TALL_KEYS", "TORN", "WRAPPED", "Person", "look_at_all"]
+__all__ = [
+    "CUT_OFF",
+    "FAINT",
+    "SOON_MS",
+    "TALL_KEYS",
+    "TORN",
+    "WRAPPED",
+    "Person",
+    "look_at_all",
+    "picture_all",
+]
 
 _NEWEST = """() => ["mine", "theirs"].map((whose) => Math.max(0,
   ...[...document.querySelectorAll(`.${whose}`)].map((e) => Number(e.dataset.messageId) || 0)))"""
@@ -76,6 +86,69 @@ TORN = r"""() => [...document.querySelectorAll(".theirs .text")].flatMap((text) 
   return found;
 })"""
 """Amounts whose sign, rupee and digits stand on two rows."""
+
+
+FAINT = r"""() => {
+  const signs = (text) => { const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number); return [r, g, b, a]; };
+  const light = (color) => [.2126, .7152, .0722].reduce((sum, part, at) => {
+    const each = color[at] / 255;
+    return sum + part * (each <= .04045 ? each / 12.92 : ((each + .055) / 1.055) ** 2.4);
+  }, 0);
+  const behind = (element) => {
+    const own = signs(getComputedStyle(element).backgroundColor);
+    if (own[3] === 1) return own;
+    const under = behind(element.parentElement);
+    return [...[0, 1, 2].map((at) => own[at] * own[3] + under[at] * (1 - own[3])), 1];
+  };
+  return [...document.querySelectorAll(".bubble, .key:not(.plain), .top, .banner")].flatMap((part) => {
+    const walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT), found = [];
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const owner = node.parentElement;
+      if (!/[\p{L}\p{N}]/u.test(node.data) || !owner.offsetParent || owner.closest(".has-photo .meta, .avatar")) continue;
+      const both = [light(signs(getComputedStyle(owner).color)), light(behind(owner))].sort((a, b) => b - a);
+      const ratio = (both[0] + .05) / (both[1] + .05);
+      if (ratio < 4.5) found.push(`${node.data}: ${ratio.toFixed(2)}`);
+    }
+    return found;
+  });
+}"""
+"""Texts that stand out too little from what is behind them (WCAG: 4.5 to 1)."""
+_TALLEST = 14_000
+"""What Chromium takes a picture of in one piece."""
+_OVERLAP = 60
+_SEEN = """() => {
+  const { top, bottom } = document.querySelector("#scroll").getBoundingClientRect();
+  return [...document.querySelectorAll(".theirs")].filter((e) => {
+    const box = e.getBoundingClientRect();
+    return box.bottom > top && box.top < bottom;
+  }).map((e) => Number(e.dataset.messageId));
+}"""
+
+
+async def picture_all(page: Page, path: Path) -> set[int]:
+    """Take pictures of the chat from its first message to its last, in pieces that overlap.
+
+    Args:
+        page: The chat page, of some width.
+        path: The file of the first picture; those below it have a number.
+
+    Returns:
+        The messages of the bot on them.
+    """
+    width = (page.viewport_size or {"width": 360})["width"]
+    tall = await page.locator("#messages").evaluate("e => e.scrollHeight + 140")
+    await page.set_viewport_size({"width": width, "height": min(tall, _TALLEST)})
+    area, top, number = page.locator("#scroll"), 0, 1
+    seen: set[int] = set()
+    while True:
+        await area.evaluate("(e, top) => e.scrollTo({ top, behavior: 'instant' })", top)
+        name = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+        await page.screenshot(path=name, animations="disabled")
+        seen.update(await page.evaluate(_SEEN))
+        shown, whole = await area.evaluate("e => [e.clientHeight, e.scrollHeight]")
+        if top + shown >= whole:
+            return seen
+        top, number = top + shown - _OVERLAP, number + 1
 
 
 class Person:
@@ -150,9 +223,9 @@ async def look_at_all(browser: Browser, address: str, shots: Path) -> None:
             assert not found, (width, found)
         for scheme in schemes:
             await page.emulate_media(color_scheme=scheme)
+            assert await page.evaluate(FAINT) == []
             await page.screenshot(path=shots / f"end-{width}-{scheme}.png", animations="disabled")
-        tall = await page.locator("#messages").evaluate("e => e.scrollHeight + 140")
         await page.emulate_media(color_scheme=whole)
-        await page.set_viewport_size({"width": width, "height": min(tall, 14_000)})
-        await page.screenshot(path=shots / f"all-{width}-{whole}.png", animations="disabled")
+        pictured = await picture_all(page, shots / f"all-{width}-{whole}.png")
+        assert len(pictured) == await page.locator(".theirs").count()
     await page.context.close()
