@@ -9,6 +9,7 @@ from bot.views.lines import symbol_of
 from bot.views.markup import bold, clock_time, join, units
 from bot.views.paging import fitting
 from bot.views.paper import MADE_UP
+from bot.views.rows import ListRow, laid_out
 from bot.views.runs import DIRECTION, account_lines, changed, head_of, is_through
 from bot.views.screen import Screen, button, grid
 from bot.views.verbs import Verb
@@ -37,7 +38,7 @@ def runs_card(runs: Sequence[tuple[RunView, str]]) -> Screen:
     if any(run.is_practice for run, _ in runs):
         lines.append(MADE_UP)
     ordered = sorted(runs, key=lambda one: (not _loud(one[0]), _is_done(one[0])))
-    found = [_line(run, title) for run, title in ordered]
+    found = laid_out([_row(run, title) for run, title in ordered])
     shown = fitting(found, len(found), _RUNS)
     lines += found[:shown]
     if len(found) > shown:
@@ -63,9 +64,9 @@ def _loud(run: RunView) -> list[RunLine]:
     return sorted(found, key=lambda line: not _has_failed(line))
 
 
-def _line(run: RunView, title: str) -> str:
+def _row(run: RunView, title: str) -> ListRow:
     """Return one run: ``✅ Orb · Long SBIN · 3 of 3 filled``."""
-    return fitted(f"{_mark(run)} {bold(head_of(run, title))}", *_signals(run), *_orders(run))
+    return ListRow(f"{_mark(run)} {bold(head_of(run, title))}", (*_signals(run), *_orders(run)))
 
 
 def _mark(run: RunView) -> str:

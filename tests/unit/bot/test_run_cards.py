@@ -250,3 +250,28 @@ def test_forty_runs_on_fifty_accounts_fit_a_message():
     assert fit(screen.text) == screen.text
     assert "more accounts to look at: /orders" in screen.text
     assert sum(len(row) for row in screen.rows) == 40
+
+
+def test_the_rows_of_several_runs_break_alike():
+    """One name is too long for what it did to stand beside it: it stands below all of them."""
+    run = a_run(an_order(MAIN, state=OrderState.FILLED, filled_quantity=10))
+    titles = ("Gap fade", "Opening range breakout")
+    text = TAGS.sub("", runs_card([(run, one) for one in titles]).text)
+    assert text == "2 runs · 10:15\n" + "\n".join(
+        f"✅ {one}\n   Long SBIN · 1 of 1 filled" for one in titles
+    )
+
+
+@pytest.mark.row("E1")
+def test_what_an_exit_brought_stands_in_one_line_beside_a_reversal():
+    """What another account does needs a line more; the exit's sum and what it is stay together."""
+    done = {"state": OrderState.FILLED, "filled_quantity": 10, "average_price": Decimal(812)}
+    out = an_order(MAIN, **done, purpose=Purpose.EXIT, realised=Decimal("26.75"))
+    into = an_order(MAIN, **done, key="SABCDEFGHIJKLMNOPQR3")
+    lines = (
+        RunLine(MAIN.broker_id, MAIN.label, (out,), ""),
+        RunLine("fyers_b", "Fyers - Two", (replace(out, key="SABCDEFGHIJKLMNOPQR4"), into), ""),
+    )
+    text = text_of(replace(a_run(), lines=lines))
+    assert "\n   exit +₹26.75 · before charges\n" in text
+    assert "\n   closes the short\n   +₹26.75 · before charges\n" in text
