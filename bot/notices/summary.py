@@ -7,7 +7,13 @@ from datetime import date
 from decimal import Decimal
 
 from bot.notices.lookups import Lookups
-from bot.views.lines import ESTIMATED, held_list, result_words
+from bot.views.lines import (
+    ESTIMATED,
+    held_list,
+    result_amount,
+    result_words,
+    results_together,
+)
 from bot.views.markup import bold, clock_time, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
@@ -122,8 +128,8 @@ def _short(part: _ShownDay) -> list[str]:
 def _together(money: list[_ShownDay]) -> str | None:
     if len(money) <= 1:
         return None
-    total = sum((one.after for one in money), Decimal(0))
-    return fitted(f"Together about {bold(signed_rupees(total))}", "after charges")
+    total = results_together(one.after for one in money)
+    return fitted(f"Together about {result_amount(total)}", "after charges")
 
 
 def _day(text: str) -> str:

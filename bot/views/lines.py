@@ -21,7 +21,7 @@ from bot.views.words import (
 )
 from core.domain.broker import Holding
 from core.domain.instrument import DERIVATIVES_OF, InstrumentId, Product
-from core.domain.money import signed_rupees
+from core.domain.money import as_shown, signed_rupees
 from core.domain.order import OrderState, OrderType, Purpose
 from core.domain.protection import ON_ITS_WAY
 from core.domain.views import ExitView, OrderView, PnlView, PositionView, TradeView
@@ -46,7 +46,9 @@ __all__ = [
     "position_line",
     "position_lines",
     "product_words",
+    "result_amount",
     "result_words",
+    "results_together",
     "strategy_words",
     "symbol_of",
     "terms_lines",
@@ -175,15 +177,24 @@ def result_words(
     """
     if is_before_said:
         after = None if charges is None else amount - charges
-        return ["charges unknown" if after is None else f"After charges about {_amount(after)}"]
-    before = f"Before charges {_amount(amount)}"
+        return [
+            "charges unknown" if after is None else f"After charges about {result_amount(after)}"
+        ]
+    before = f"Before charges {result_amount(amount)}"
     if charges is None:
         return [before, "charges unknown"]
-    return [before, f"After them about {_amount(amount - charges)}"]
+    return [before, f"After them about {result_amount(amount - charges)}"]
 
 
-def _amount(amount: Decimal) -> str:
+def result_amount(amount: Decimal) -> str:
+    """Return what something brought: rupees, in bold."""
     return bold(signed_rupees(amount, paise=abs(amount) < _LAKH))
+
+
+def results_together(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the sum of results as each is shown above it."""
+    shown = (as_shown(one, paise=abs(one) < _LAKH) for one in amounts)
+    return sum(shown, Decimal(0))
 
 
 def strategy_words(name: str) -> str:
@@ -325,10 +336,10 @@ def _notes(order: OrderView, part: str, *, is_on_card: bool) -> list[str]:
         booked = "" if order.realised is None else signed_rupees(order.realised)
         # A list says once that its rows are before charges.
         charges = "before charges" if booked and is_on_card else ""
-        if part:
-            found.append(" · ".join(filter(None, [booked, charges])))
-        else:
-            found = [f"{order.purpose.value} {booked}".strip(), charges]
+        # One part, so that it breaks alike in all rows, unless it is too wide for that.
+        words = [booked if part else f"{order.purpose.value} {booked}".strip(), charges]
+        line = " · ".join(filter(None, words))
+        found += [line] if fits_line(f"{INDENT}{line}") else words
     if order.filled_quantity and is_final(order) and order.state is not OrderState.FILLED:
         found.append("rest " + state_words(order))
     return found
@@ -365,7 +376,7 @@ def _holding_row(holding: Holding) -> ListRow:
         (f"now {price(holding.last_price)}",),
         below=(
             (
-                f"{holding.t1_quantity} arriving" if holding.t1_quantity else "",
+                f"{holding.t1_quantity} in T1" if holding.t1_quantity else "",
                 f"{holding.pledged_quantity} pledged" if holding.pledged_quantity else "",
             ),
             (f"{signed_rupees(gain)} since bought",),

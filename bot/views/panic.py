@@ -8,7 +8,13 @@ from decimal import Decimal
 from telegram import InlineKeyboardButton
 
 from bot.views.dashboard import ON_CARD
-from bot.views.lines import held_lines, result_words, terms_lines
+from bot.views.lines import (
+    held_lines,
+    result_amount,
+    result_words,
+    results_together,
+    terms_lines,
+)
 from bot.views.markup import bold, esc, join, short
 from bot.views.modes import GLOBAL
 from bot.views.paging import fitting
@@ -330,11 +336,13 @@ def _together(view: PanicView) -> str | None:
     costs = [one.charges for one in money if one.charges is not None]
     if len(money) <= 1:
         return None
-    total = sum((one.result or Decimal(0) for one in money), Decimal(0))
+    results = [one.result or Decimal(0) for one in money]
     if len(costs) < len(money):
-        return fitted(f"Together {bold(signed_rupees(total))}", "before charges")
-    after = total - sum(costs, Decimal(0))
-    return fitted(f"Together about {bold(signed_rupees(after))}", "after charges")
+        return fitted(f"Together {result_amount(results_together(results))}", "before charges")
+    after = results_together(
+        result - charges for result, charges in zip(results, costs, strict=True)
+    )
+    return fitted(f"Together about {result_amount(after)}", "after charges")
 
 
 def _modes(view: PanicView) -> Keyboard:

@@ -85,3 +85,14 @@ async def test_what_has_no_stop_comes_first_and_sixty_accounts_fit() -> None:
     assert text.splitlines()[1].startswith("⚠️ Zerodha - Family 59")
     assert "… and 20 accounts more: /pnl" in text
     assert "I do not know when the next session is" in text
+
+
+async def test_the_sum_of_the_day_has_no_paise_where_its_rows_have_none() -> None:
+    """Of a lakh and more they are left out, and the sum is that of the rows as they are read."""
+    engine = BotEngine()
+    await engine.connect(MAIN, OTHER)
+    both = (MAIN.broker_id, OTHER.broker_id)
+    figures = ((Decimal("-1234567.89"),) * 2, (Decimal("1234.56"),) * 2, (Decimal(0),) * 2)
+    text = await text_of(engine, DaySummary("2026-11-23", both, (3, 3), *figures, opens_at=AT))
+    assert text.count("After them about -₹12,35,802\n") == 2
+    assert "Together about -₹24,71,604\n" in text

@@ -253,3 +253,13 @@ def test_words_of_a_panic(word: str) -> None:
 def test_other_words_are_none(word: str) -> None:
     """A sentence that holds one of them is not one."""
     assert not is_panic_word(word)
+
+
+def test_the_sum_has_no_paise_where_its_rows_have_none() -> None:
+    """Of a lakh and more they are left out, and the sum is that of the rows as they are read."""
+    part = PanicPart(3, Decimal("-1234567.89"), Decimal("1234.56"))
+    flat = replace(FLAT, broker_id=OTHER.broker_id)
+    parts = {MAIN.broker_id: part, OTHER.broker_id: part}
+    text = plain(panic_over(a_view(FLAT, flat, end=PanicEnd.FLAT, parts=parts)))
+    assert text.count("After them about -₹12,35,802\n") == 2
+    assert "Together about -₹24,71,604\n" in text
