@@ -230,14 +230,17 @@ def mode_result(
         heading = f"Going out now: {plural(len(change.exits), 'exit')} that waited"
         lines.extend(["", bold(heading), *_exit_lines(change.exits)])
         lines.append("The result of each comes as its own message.")
-    if change.working:
+    # Under Normal they go on as they are: a list with ways to cancel them would be in the way.
+    is_stricter = change.new is not TradingMode.NORMAL
+    if change.working and is_stricter:
         heading = f"Still working at the broker: {plural(len(change.working), 'order')}"
         as_of = f"As of {clock_time(at, seconds=True)}; now: /orders." if at else None
         lines += ["", bold(heading), *([as_of] if as_of else [])]
         lines += _by_account(change.working, order_lines(change.working))
-    elif change.new is not TradingMode.NORMAL:
+    elif is_stricter:
         lines.append("No orders are working at the broker.")
-    rows = (*((one,) for _, one in kept[:_SHOWN] if one), *_cancels(change))
+    cancels = _cancels(change) if is_stricter else ()
+    rows = (*((one,) for _, one in kept[:_SHOWN] if one), *cancels)
     drain = (
         (button("Left to close", Verb.DRAIN_VIEW),) if change.new is TradingMode.EXIT_ONLY else ()
     )

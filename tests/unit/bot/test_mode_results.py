@@ -145,3 +145,13 @@ def test_a_stop_placed_by_hand_is_called_one():
     )
     change = ModeChange(None, NORMAL, PAUSED, {MAIN.broker_id: PAUSED}, (theirs,), 0)
     assert labels(mode_result(change, "All"))[0] == ["Cancel stop SBIN"]
+
+
+@pytest.mark.row("C2")
+def test_normal_offers_no_way_to_cancel_what_works():
+    """Orders go on as they are: nothing of them is listed, and no button is red."""
+    orders = (an_order(MAIN, key="1"), an_order(MAIN, key="2"))
+    change = ModeChange(None, PAUSED, NORMAL, {MAIN.broker_id: NORMAL}, orders, 0)
+    screen = mode_result(change, "All accounts")
+    assert plain(screen) == "✅ All accounts: Normal\nStrategies enter and exit as usual."
+    assert labels(screen) == [["« Modes"]]
