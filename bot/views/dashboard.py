@@ -210,7 +210,7 @@ def dashboard(
     """Return one page of an account's dashboard; ``reading`` says how its broker is being read."""
     items = [
         *position_items(view.positions),
-        *order_items(view.working, heading="Working orders"),
+        *order_items(_by_position(view), heading="Working orders"),
         *(Item(text, "Holdings") for text in holding_lines(view.holdings)),
     ]
     lines, buttons, pages = page_of(items, page)
@@ -236,6 +236,15 @@ def dashboard(
         *switcher(accounts, key, Verb.DASHBOARD),
     )
     return Screen(text, rows)
+
+
+def _by_position(view: DashboardView) -> list[OrderView]:
+    """Return the working orders as the positions above them stand, each one's newest first."""
+    order = [(one.instrument, one.product) for one in view.positions]
+    place = {each: at for at, each in reversed(list(enumerate(order)))}
+    return sorted(
+        view.working, key=lambda one: place.get((one.instrument, one.product), len(order))
+    )
 
 
 def listing(

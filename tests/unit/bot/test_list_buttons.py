@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from bot.views.callbacks import parse
@@ -11,8 +13,9 @@ from bot.views.verbs import Verb
 from core.adapters.fyers import FYERS
 from core.domain.instrument import InstrumentId
 from core.domain.mode import TradingMode
+from core.domain.order import OrderType, Purpose
 from core.domain.views import DashboardView, PnlView
-from tests.fakes.views import AT, a_position, a_trade, an_account
+from tests.fakes.views import AT, a_position, a_trade, an_account, an_order
 
 MAIN = an_account()
 SECOND = an_account("fyers_b", FYERS, "Second", is_default=False)
@@ -49,6 +52,30 @@ def test_refresh_stays_on_its_page() -> None:
         screen = dashboard(board, (MAIN,), None, page=page)
         wanted = (Verb.DASHBOARD, (MAIN.broker_id, str(page), "fresh"))
         assert goes_to(screen, REFRESH) == wanted
+
+
+@pytest.mark.row("E2")
+def test_working_orders_stand_as_the_positions_above_them() -> None:
+    """The newest stop is that of the last position; its button stands last too, as that to close."""
+    names = [InstrumentId("NSE", one) for one in ("SBIN", "RELIANCE")]
+    stop = {"purpose": Purpose.STOP, "order_type": OrderType.SL_M, "trigger_price": Decimal(805)}
+    board = DashboardView(
+        account=MAIN,
+        effective_mode=TradingMode.NORMAL,
+        as_of=AT,
+        funds=None,
+        pnl=PnlView(MAIN.broker_id, MAIN.label, None, None),
+        positions=tuple(a_position(MAIN, key=f"{one}|MIS", instrument=one) for one in names),
+        working=tuple(an_order(MAIN, key=str(one), instrument=one, **stop) for one in names[::-1]),
+        trades=(),
+        holdings=(),
+        incomplete=(),
+    )
+    screen = dashboard(board, (MAIN,), None)
+    said = [
+        one.text for row in screen.rows for one in row if "SBIN" in one.text or "REL" in one.text
+    ]
+    assert said == ["Close SBIN", "Close RELIANCE", "Cancel stop SBIN", "Cancel stop RELIANCE"]
 
 
 @pytest.mark.row("E3")
