@@ -77,7 +77,8 @@ async def _show_page(visit: Visit, broker_id: str, note: str = "") -> None:
     if account.token_generated_at is not None:  # the chat knows market time alone
         logged_in_at = visit.services.clock.market_at(account.token_generated_at)
         account = replace(account, token_generated_at=logged_in_at)
-    screen = account_page(account, await visit.services.control.modes.global_mode(), login)
+    mode, now = await visit.services.control.modes.global_mode(), visit.services.clock.market_now()
+    screen = account_page(account, mode, login, now)
     await visit.show(screen.with_note(note) if note else screen)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from bot.conversation.visit import Visit
@@ -48,7 +49,11 @@ _CHANGED_SINCE = "⚠️ What it would trade has changed since that question. Lo
 
 async def listing(visit: Visit) -> None:
     """List the strategies."""
-    await visit.show(strategies_list(await visit.services.control.strategies.all()))
+    await visit.show(strategies_list(await visit.services.control.strategies.all(), _now(visit)))
+
+
+def _now(visit: Visit) -> datetime:
+    return visit.services.clock.market_now()
 
 
 async def _strategy(visit: Visit) -> StrategyView:
@@ -65,19 +70,21 @@ def _assignment(strategy: StrategyView, broker_id: str) -> AssignmentView:
 
 async def page(visit: Visit) -> None:
     """Show one strategy."""
-    await visit.show(strategy_page(await _strategy(visit), page_number(visit.tap.argument(1))))
+    number = page_number(visit.tap.argument(1))
+    await visit.show(strategy_page(await _strategy(visit), number, now=_now(visit)))
 
 
 async def switch_on(visit: Visit) -> None:
     """Enable a strategy for scheduled runs; say before what it would trade (D4)."""
     strategy = await _strategy(visit)
     if strategy.is_enabled:
-        await visit.show(strategy_page(strategy).with_note(_UNCHANGED.format("It is enabled")))
+        screen = strategy_page(strategy, now=_now(visit))
+        await visit.show(screen.with_note(_UNCHANGED.format("It is enabled")))
         return
     if visit.tap.argument(1) != seen(strategy):
         sizes = await visit.services.control.sizes.of(strategy.name)
         are_made_up = await visit.services.control.views.are_made_up()
-        question = enable_question(strategy, sizes, are_made_up=are_made_up)
+        question = enable_question(strategy, sizes, are_made_up=are_made_up, now=_now(visit))
         is_answer = bool(visit.tap.argument(1))
         await visit.show(question.with_note(_CHANGED_SINCE) if is_answer else question)
         return
@@ -85,7 +92,7 @@ async def switch_on(visit: Visit) -> None:
         visit.command, strategy.name, enabled=True, tells_first_run=True
     )
     changed = await visit.services.control.strategies.get(strategy.name)
-    await visit.show(enabled_screen(changed))
+    await visit.show(enabled_screen(changed, _now(visit)))
 
 
 async def switch_off(visit: Visit) -> None:
@@ -108,7 +115,7 @@ async def _show_switched_off(
     if held:
         screen = still_held(strategy, held, broker_id)
     elif broker_id is None:
-        screen = strategy_page(strategy)
+        screen = strategy_page(strategy, now=_now(visit))
     else:
         screen = assignment_page(strategy, _assignment(strategy, broker_id))
     await visit.show(screen if was_on else screen.with_note(_UNCHANGED.format("It is off")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from telegram import InlineKeyboardButton
 
@@ -156,14 +157,18 @@ def accounts_list(
     return Screen(join(bold("Your accounts"), note, lines), tuple(rows))
 
 
-def _login_words(account: Account) -> str:
+def _login_words(account: Account, now: datetime | None) -> str:
     if account.token_generated_at is None:
-        return token_state(account)
-    return f"{token_state(account)}, last {day_time(account.token_generated_at)}"
+        return f"Login: {token_state(account)}"
+    state = token_state(account).removeprefix("login ")
+    return fitted(f"Login: {state}", f"last {day_time(account.token_generated_at, now)}")
 
 
 def account_page(
-    account: Account, global_mode: TradingMode, login: InlineKeyboardButton | None
+    account: Account,
+    global_mode: TradingMode,
+    login: InlineKeyboardButton | None,
+    now: datetime | None = None,
 ) -> Screen:
     """Return the page of one account, with a button for each action.
 
@@ -171,19 +176,19 @@ def account_page(
         account: The account.
         global_mode: The mode that holds for all accounts.
         login: Its login button; None for a paper account, which has no login.
+        now: Spares what was today its date.
     """
     effective = stricter(account.trading_mode, global_mode)
-    mode = MODE[account.trading_mode]
-    if effective is not account.trading_mode:
-        mode += f", but the mode of all makes it {MODE[effective]}"
+    is_own = effective is account.trading_mode
+    stricter_by = "" if is_own else f"the mode of all makes it {MODE[effective]}"
     text = join(
         spaced(banner(account)),
         f"{bold(account.label)}{' ⭐ default' if account.is_default else ''}",
         f"Strategies: {'enabled' if account.enabled else 'disabled'}"
         + (" (may still close what they hold)" if account.drain and not account.enabled else ""),
-        f"Mode: {esc(mode)}",
-        _connection_lines(account),
-        f"Last strategy run: {day_time(account.last_run_at)}",
+        fitted(f"Mode: {MODE[account.trading_mode]}", stricter_by),
+        _connection_lines(account, now),
+        f"Last strategy run: {day_time(account.last_run_at, now)}",
         f"⚠️ Nothing is entered: {esc(account.address_trouble)}"
         if account.address_trouble
         else None,
@@ -205,13 +210,13 @@ def account_page(
     return Screen(text, rows)
 
 
-def _connection_lines(account: Account) -> list[str]:
+def _connection_lines(account: Account, now: datetime | None) -> list[str]:
     """Return how an account stands with its broker; a paper account has none."""
     if account.broker.is_paper:
         return ["Paper money: I fill orders myself; they reach no broker."]
     user = account.user_name or account.user_id
     return [
-        f"Login: {_login_words(account)}",
+        _login_words(account, now),
         *([f"User: {esc(user)}"] if user else []),
         f"API key: {code(account.api_key)}",
         labelled("Orders leave from", esc(way_out(account))),

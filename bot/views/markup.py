@@ -90,11 +90,14 @@ def clock_time(moment: datetime | None, *, seconds: bool = False) -> str:
     return moment.astimezone(IST).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
-def day_time(moment: datetime | None) -> str:
-    """Return ``23 Nov 09:31`` in IST; ``never`` for None."""
+def day_time(moment: datetime | None, now: datetime | None = None) -> str:
+    """Return ``23 Nov 09:31`` in IST, ``09:31`` on the day of ``now``; ``never`` for None."""
     if moment is None:
         return "never"
-    return moment.astimezone(IST).strftime("%-d %b %H:%M")
+    at = moment.astimezone(IST)
+    if now is not None and at.date() == now.astimezone(IST).date():
+        return clock_time(at)
+    return at.strftime("%-d %b %H:%M")
 
 
 def day_words(day: str) -> str:

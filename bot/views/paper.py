@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from telegram import InlineKeyboardButton
@@ -31,7 +32,9 @@ WHAT_IT_IS = (
 )
 
 
-def paper_added(account: Account, strategies: Sequence[StrategyView]) -> Screen:
+def paper_added(
+    account: Account, strategies: Sequence[StrategyView], now: datetime | None = None
+) -> Screen:
     """Return the end of a paper account's set-up, which leads to the question of a strategy."""
     waiting = [one for one in strategies if not one.is_enabled]
     rows: list[tuple[InlineKeyboardButton, ...]] = [
@@ -50,16 +53,16 @@ def paper_added(account: Account, strategies: Sequence[StrategyView]) -> Screen:
         join(
             f"✅ {bold(account.label)} is added and enabled.{default}",
             esc(then),
-            [_about(one) for one in waiting[:_STRATEGIES]],
+            [_about(one, now) for one in waiting[:_STRATEGIES]],
         ),
         tuple(rows),
     )
 
 
-def _about(strategy: StrategyView) -> str:
+def _about(strategy: StrategyView, now: datetime | None) -> str:
     """Return what a strategy does and when it would decide first, to choose by."""
     slot = strategy.next_slot
-    first = f" First decision: {day_time(slot)}." if slot is not None else ""
+    first = f" First decision: {day_time(slot, now)}." if slot is not None else ""
     does = short(strategy.description, _DESCRIBED)
     return f"\n{bold(strategy.title)}\n{italic(does)}{first}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 
@@ -28,12 +29,16 @@ _INSTRUMENTS = 5
 
 
 def enable_question(
-    strategy: StrategyView, sizes: Sequence[SizeView], *, are_made_up: bool = False
+    strategy: StrategyView,
+    sizes: Sequence[SizeView],
+    *,
+    are_made_up: bool = False,
+    now: datetime | None = None,
 ) -> Screen:
     """Return what a strategy would trade on each account, and the button that enables it."""
     key = handle(strategy.name)
     slot = strategy.next_slot
-    next_run = "not known: the calendar ends" if slot is None else day_time(slot)
+    next_run = "not known: the calendar ends" if slot is None else day_time(slot, now)
     texts = _texts(sizes)
     shown = fitting(texts, _ACCOUNTS)
     more = len(sizes) - shown

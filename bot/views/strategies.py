@@ -48,8 +48,8 @@ _RUN_ROOM = 1000
 """The room of the last run on the page of its strategy; its card shows all of it."""
 
 
-def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
-    """Return every strategy with its state, next slot and last run."""
+def strategies_list(strategies: Sequence[StrategyView], now: datetime | None = None) -> Screen:
+    """Return every strategy with its state, next slot and last run; ``now`` spares today's date."""
     if not strategies:
         return Screen(f"{bold('Strategies')}\nNone is installed.")
     lines: list[str] = []
@@ -60,25 +60,25 @@ def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
             [
                 "",
                 fitted(bold(one.title), state),
-                f"   {_next_run(one)}",
-                f"   last run: {_when(last, 'none yet')}",
+                f"   {_next_run(one, now)}",
+                f"   last run: {_when(last, 'none yet', now)}",
             ]
         )
     rows = tuple((button(one.title, Verb.STRATEGY, handle(one.name)),) for one in strategies)
     return Screen(join(bold("Strategies"), lines), (*rows, (button(REFRESH, Verb.STRATEGIES),)))
 
 
-def _next_run(one: StrategyView) -> str:
+def _next_run(one: StrategyView, now: datetime | None) -> str:
     """Return when a strategy runs next, or would once it is enabled."""
-    when = _when(one.next_slot, "not known: the calendar ends")
+    when = _when(one.next_slot, "not known: the calendar ends", now)
     return f"next run: {when}" if one.is_enabled else f"next, once enabled: {when}"
 
 
-def _when(moment: datetime | None, otherwise: str) -> str:
-    return otherwise if moment is None else day_time(moment)
+def _when(moment: datetime | None, otherwise: str, now: datetime | None) -> str:
+    return otherwise if moment is None else day_time(moment, now)
 
 
-def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
+def strategy_page(strategy: StrategyView, page: int = 0, *, now: datetime | None = None) -> Screen:
     """Return the page of a strategy: description, next run, parameters, accounts, last run."""
     key = handle(strategy.name)
     texts = _assignment_lines(strategy.assignments)
@@ -90,7 +90,7 @@ def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
     text = join(
         fitted(bold(strategy.title), "🟢 enabled" if strategy.is_enabled else "⚪ disabled"),
         italic(strategy.description) if strategy.description else None,
-        _plan_words(strategy),
+        _plan_words(strategy, now),
         ["", bold("Parameters"), *parameters] if parameters else None,
         "",
         bold("Accounts"),
@@ -117,9 +117,9 @@ def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
     )
 
 
-def _plan_words(strategy: StrategyView) -> str:
+def _plan_words(strategy: StrategyView, now: datetime | None) -> str:
     """Return when it runs, and that nothing comes of it where it is on nowhere."""
-    when = _when(strategy.next_slot, "not known: the calendar ends")
+    when = _when(strategy.next_slot, "not known: the calendar ends", now)
     if not strategy.is_enabled:
         return f"It does not run by itself.\nOnce enabled, next run: {when}"
     if not any(one.is_on and not one.kept_out for one in strategy.assignments):
@@ -127,13 +127,13 @@ def _plan_words(strategy: StrategyView) -> str:
     return f"Next run: {when}"
 
 
-def enabled_screen(strategy: StrategyView) -> Screen:
+def enabled_screen(strategy: StrategyView, now: datetime | None = None) -> Screen:
     """Return what follows once a strategy is enabled: short, so that all of it stays in sight."""
     key = handle(strategy.name)
     then = "minute" if strategy.every_minutes == 1 else f"{strategy.every_minutes} minutes"
-    plan = _plan_words(strategy)
+    plan = _plan_words(strategy, now)
     if strategy.next_slot is not None:
-        at = day_time(strategy.next_slot)
+        at = day_time(strategy.next_slot, now)
         plan = plan.replace(at, f"{bold(at)}, then every {then}", 1)
     text = join(
         fitted(bold(strategy.title), "🟢 enabled"),

@@ -290,7 +290,8 @@ def _named(accounts: tuple[Account, ...], name: str) -> Account:
 
 async def _connected(visit: Visit, account: Account) -> Screen:
     if account.broker.is_paper:
-        return paper_added(account, await visit.services.control.strategies.all())
+        now = visit.services.clock.market_now()
+        return paper_added(account, await visit.services.control.strategies.all(), now)
     rows: list[tuple[InlineKeyboardButton, ...]] = []
     next_step = "Enable it when you want strategies to trade on it."
     if account.needs_login:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,8 @@ def test_times_are_those_of_india() -> None:
     assert clock_time(moment) == "00:15"
     assert clock_time(moment, seconds=True) == "00:15:09"
     assert day_time(moment) == "23 Nov 00:15"
+    assert day_time(moment, moment + timedelta(hours=23)) == "00:15"
+    assert day_time(moment, moment + timedelta(days=1)) == "23 Nov 00:15"
     assert clock_time(None) == day_time(None) == "never"
 
 

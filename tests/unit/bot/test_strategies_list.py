@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.views.markup import day_time
+from bot.views.markup import clock_time, day_time
 from bot.views.strategies import assignment_page, run_question, strategies_list, strategy_page
 from core.domain.instrument import Product
 from core.domain.views import AssignmentView, SizeKind
@@ -52,6 +52,10 @@ def test_each_strategy_is_listed_with_its_next_and_its_last_run() -> None:
     assert first == [f"   next run: {day_time(AT)}", f"   last run: {day_time(run.slot_at)}"]
     assert second == [f"   next, once enabled: {day_time(AT)}", "   last run: none yet"]
     assert third[0] == "   next run: not known: the calendar ends"
+    today = plain(strategies_list(listed, AT).text).split("\n")
+    assert f"   next run: {clock_time(AT)}" in today
+    assert f"   last run: {clock_time(run.slot_at)}" in today
+    assert f"Next run: {clock_time(AT)}\n" in plain(strategy_page(listed[0], now=AT).text)
 
 
 def test_who_is_kept_out_is_named_with_the_reason_and_counted_nowhere() -> None:

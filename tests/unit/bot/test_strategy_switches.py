@@ -9,11 +9,12 @@ import pytest
 
 from bot.handlers.strategies import switch_off, switch_on
 from bot.views.callbacks import Tap, handle
+from bot.views.markup import clock_time
 from bot.views.sizes import seen
 from bot.views.verbs import Verb
 from core.domain.instrument import InstrumentId
 from core.domain.views import StrategyView
-from tests.fakes.views import a_position, a_strategy, an_account
+from tests.fakes.views import AT, a_position, a_strategy, an_account
 
 
 def a_visit(strategy: StrategyView, verb: Verb, *choice: str, held: tuple[Any, ...] = ()) -> Any:
@@ -40,7 +41,7 @@ def a_visit(strategy: StrategyView, verb: Verb, *choice: str, held: tuple[Any, .
         sizes=SimpleNamespace(of=gives(())),
     )
     return SimpleNamespace(
-        services=SimpleNamespace(control=control),
+        services=SimpleNamespace(control=control, clock=SimpleNamespace(market_now=lambda: AT)),
         tap=Tap(verb, (handle(strategy.name), *choice)),
         command=None,
         show=show,
@@ -56,6 +57,7 @@ async def test_whoever_enables_a_strategy_is_told_of_its_first_run() -> None:
     asking = a_visit(strategy, Verb.ENABLE_STRATEGY)
     await switch_on(asking)
     assert asking.settings == [] and f"Enable {strategy.title}?" in asking.shown[0].text
+    assert f"Next run: {clock_time(strategy.next_slot)}. At each" in asking.shown[0].text
     older = a_visit(strategy, Verb.ENABLE_STRATEGY, "older")
     await switch_on(older)
     assert older.settings == [] and "has changed since that question" in older.shown[0].text
