@@ -22,7 +22,7 @@ from bot.views.rows import ListRow, laid_out
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
-from bot.views.words import MODE, plural
+from bot.views.words import MODE, part_of, plural
 from core.domain.account import Account
 from core.domain.identifiers import is_paper
 from core.domain.mode import TradingMode
@@ -295,7 +295,7 @@ def _outcomes(view: PanicView, lines: Sequence[Line]) -> list[str]:
         return texts
     flat = sum(line.is_flat for line in lines[shown:])
     more = plural(len(lines) - shown, "more account")
-    return [*texts[:shown], f"… and {more}, {flat} of them flat: /positions."]
+    return [*texts[:shown], f"… and {more}{part_of(flat, len(lines) - shown, 'flat')}: /positions."]
 
 
 def _outcome(view: PanicView, line: Line, *, is_short: bool) -> list[str]:

@@ -11,7 +11,7 @@ from bot.views.paging import fitting
 from bot.views.paper import MADE_UP
 from bot.views.screen import Screen
 from bot.views.width import INDENT, fitted
-from bot.views.words import is_final, plural, price
+from bot.views.words import is_final, part_of, plural, price
 from core.domain.order import OrderState, Purpose, Side
 from core.domain.protection import ON_ITS_WAY
 from core.domain.target import Direction, Target
@@ -143,7 +143,8 @@ def _others(lines: Sequence[RunLine]) -> list[str]:
     if not lines:
         return []
     through = sum(map(is_through, lines))
-    return [f"… and {plural(len(lines), 'account')}, {through} of them through: /orders."]
+    more = plural(len(lines), "more account")
+    return [f"… and {more}{part_of(through, len(lines), 'through')}: /orders."]
 
 
 def changed(run: RunView) -> list[Target]:

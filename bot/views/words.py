@@ -23,6 +23,7 @@ __all__ = [
     "is_final",
     "login_detail",
     "order_state",
+    "part_of",
     "plural",
     "price",
     "state_words",
@@ -151,6 +152,15 @@ def token_state(account: Account) -> str:
     if not account.needs_login:
         return "logged in"
     return "never logged in" if account.token_generated_at is None else "login expired"
+
+
+def part_of(count: int, all_of: int, state: str) -> str:
+    """Return how many of several are in a state, as what follows their number: ``, all flat``."""
+    if not count:
+        return ""
+    if count < all_of:
+        return f", {count} of them {state}"
+    return f", {state}" if all_of == 1 else f", all {state}"
 
 
 def order_state(order: OrderView) -> str:

@@ -10,7 +10,7 @@ import pytest
 from bot.registry import COMMANDS, command_help
 from bot.views.dashboard import order_items
 from bot.views.system import help_screen
-from bot.views.words import ORDER_ICON, order_state
+from bot.views.words import ORDER_ICON, order_state, part_of
 from core.domain.order import OrderState, OrderType
 from tests.fakes.views import an_account, an_order
 
@@ -46,3 +46,12 @@ def test_help_lists_every_command_of_the_registry():
     assert {one.name for one in COMMANDS} == set(wanted.split())
     assert all(re.fullmatch(r"[a-z0-9_]{1,32}", one.name) for one in COMMANDS)
     assert all(1 <= len(one.summary) <= 60 for one in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("count", "all_of", "said"),
+    [(0, 3, ""), (2, 3, ", 2 of them flat"), (3, 3, ", all flat"), (1, 1, ", flat"), (0, 1, "")],
+)
+def test_a_part_of_one_is_not_counted(count: int, all_of: int, said: str):
+    """ "1 account, 1 of them flat" counts what is one."""
+    assert part_of(count, all_of, "flat") == said
