@@ -12,6 +12,7 @@ from bot.views.markup import bold, day_time, esc, italic, join
 from bot.views.paging import page_row, paged
 from bot.views.screen import Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
+from bot.views.width import fitted
 from core.domain.instrument import InstrumentId
 from core.domain.limits import MONEY, NAMES, NEEDED_LIVE, USUAL, LimitKind, parse_limit, shown
 from core.domain.money import rupees, signed_rupees
@@ -54,10 +55,10 @@ _SHORT = {
 }
 _ON_PAGE = 21
 _SCOPES = 12
-_ROOM = 3500
+_ROOM = 3700
 _EFFECT = {
     LimitKind.DAILY_LOSS: (
-        "Taken and open, after charges. When it is reached, the account goes to exit only, and "
+        "Booked and open, after charges. When it is reached, the account goes to exit only, and "
         "only you set it back."
     ),
     LimitKind.ORDER_VALUE: "Units times price of one entry; its slices count together.",
@@ -106,7 +107,7 @@ def _overview(view: LimitsView) -> str:
     parts = [_part(view, kind) for kind in LimitKind if view.limits.of(kind) is not None]
     flag = " 🛑 daily loss reached" if view.tripped else " 🔒 not entered yet"
     is_flagged = view.tripped is not None or view.unproved
-    line = ", ".join(parts) or "No limits."
+    line = fitted(*parts) or "No limits."
     return f"{bold(scope_name(view))}{flag if is_flagged else ''}\n{line}"
 
 
@@ -141,19 +142,23 @@ def limit_page(view: LimitsView) -> Screen:
 
 def changes_screen(view: LimitsView, changes: Sequence[LimitChange]) -> Screen:
     """Return who changed what of one scope's limits, the newest first."""
-    lines = [f"{day_time(one.at)} {_change(one)} · {esc(one.by)}" for one in changes]
+    lines = [
+        fitted(f"{day_time(one.at)} {what}", how, esc(one.by))
+        for one in changes
+        for what, how in (_change(one),)
+    ]
     text = join(bold(f"Changes · {scope_name(view)}"), lines or "None yet.")
     return Screen(text, ((button("« Back", Verb.LIMIT, view.scope),),))
 
 
-def _change(change: LimitChange) -> str:
-    """Return ``order value no limit → ₹1,00,000``, or what else is in the record."""
+def _change(change: LimitChange) -> tuple[str, str]:
+    """Return ``order value`` and ``no limit → ₹1,00,000``, or what else is in the record."""
     kinds = {kind.value: kind for kind in LimitKind}
     kind = kinds.get(change.what)
     if kind is None:
-        return esc(" ".join(filter(None, (change.what, change.old, change.new))))
+        return esc(" ".join(filter(None, (change.what, change.old, change.new)))), ""
     old, new = (shown(kind, Decimal(text) if text else None) for text in (change.old, change.new))
-    return f"{NAMES[kind]} {esc(old)} → {bold(new)}"
+    return NAMES[kind], f"{esc(old)} → {bold(new)}"
 
 
 def _standing(view: LimitsView) -> list[str]:

@@ -15,6 +15,7 @@ from bot.views.markup import bold, clock_time, esc, join
 from bot.views.paging import page_row, paged
 from bot.views.screen import DANGER, REFRESH, Screen, button, grid
 from bot.views.verbs import Verb
+from bot.views.width import fitted
 from core.domain.guard_views import GuardPreview, GuardView, PendingView, guard_words
 from core.domain.identifiers import is_paper
 from core.domain.money import group_lakh, signed_rupees
@@ -69,7 +70,11 @@ def guards_screen(views: Sequence[GuardView], page: int = 0) -> Screen:
     if not views:
         lines.append("There is no account yet. /add connects one.")
     covers_none = all(_is_all(one) or is_paper(one.scope.broker_id) for one in views)
-    blocks = [_NO_MONEY if covers_none and _is_all(one) else _lines(one) for one in views]
+    has_paper = any(is_paper(one.scope.broker_id) for one in views)
+    blocks = [
+        _NO_MONEY if covers_none and _is_all(one) else _lines(one, has_paper=has_paper)
+        for one in views
+    ]
     shown, at, pages = paged(
         list(zip(views, blocks, strict=True)), page, texts=[join(one) for one in blocks]
     )
@@ -89,17 +94,18 @@ def _is_all(view: GuardView) -> bool:
     return view.scope.kind is ScopeKind.ALL
 
 
-def _lines(view: GuardView) -> list[str]:
+def _lines(view: GuardView, *, has_paper: bool = False) -> list[str]:
     lines = [bold(view.name), _result_line(view)]
-    if _is_all(view):
+    if has_paper and _is_all(view):
         lines.append("Paper accounts do not count.")
     if view.price_age_s is not None and view.price_age_s > _OLD_S:
         lines.append(f"⚠️ by prices of {view.price_age_s} s ago")
     words = guard_words(view.guard)
-    lines.append(esc(words[:1].upper() + words[1:]) if view.guard.is_set else "No guard")
+    parts = esc(words[:1].upper() + words[1:]).split(", ")
+    lines.append(fitted(*parts) if view.guard.is_set else "No guard")
     if view.day.floor is not None and view.day.highest is not None:
         floor, high = signed_rupees(view.day.floor), signed_rupees(view.day.highest)
-        lines.append(f"Floor now {bold(floor)}, highest {high}")
+        lines.append(fitted(f"Floor now {bold(floor)}", f"highest {high}"))
     if view.day.fired is not None:
         lines.append(f"🛑 Fired: {_reached(view.day.fired)}. Shut until the next trading day.")
     if view.locked_until:

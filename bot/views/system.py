@@ -61,9 +61,9 @@ def health_screen(health: HealthView, chat_trouble: str, page: int = 0) -> Scree
         "",
         esc(health.session_note[:1].upper() + health.session_note[1:]),
         f"Market time: {day_time(health.market_now)} IST",
-        f"Running since: {day_time(health.started_at)} IST",
+        f"Running since: {day_time(health.started_at, health.market_now)} IST",
         f"Database: {esc(health.store_kind)}",
-        f"Market data from: {esc(health.data_account or 'no account')}",
+        labelled("Market data from", esc(health.data_account or "no account")),
         f"Messages waiting: {health.outbox_waiting}",
         _loop(health.loop) if health.loop else None,
         ["", *accounts] if accounts else None,
@@ -87,7 +87,7 @@ def _account_lines(one: AccountHealth) -> list[str]:
 def _loop(lag: LoopLag) -> str:
     """Return how long others had to wait for what the controller was busy with."""
     late = f", {plural(lag.late, 'time')} over {LATE_TURN_S * 1000:.0f} ms" if lag.late else ""
-    return f"Longest wait inside, last minute: {lag.worst_ms:.0f} ms{late}"
+    return labelled("Longest wait inside", f"{lag.worst_ms:.0f} ms{late}")
 
 
 def _updates(one: AccountHealth) -> str:

@@ -86,6 +86,6 @@ def guard_words(guard: Guard) -> str:
         text = f"from {start} keep {rupees(trail.keep, paise=False)}"
         if trail.each:
             each, more = rupees(trail.each, paise=False), rupees(trail.more, paise=False)
-            text += f", of each further {each} keep {more}"
+            text += f", then per {each} keep {more}"
         parts.append(text)
     return ", ".join(parts) or "nothing"

@@ -100,15 +100,21 @@ def orders(account: Any) -> list[OrderView]:
     }
     unfilled = {"purpose": Purpose.ENTRY, "filled_quantity": 0, "realised": None, "side": Side.BUY}
     limit = {"order_type": OrderType.LIMIT, "limit_price": Decimal("1464.05")}
+    filled = {OrderState.FILLED: 100, OrderState.PARTIALLY_FILLED: 40}
     return [
         order(account),
         order(account, key="a", purpose=Purpose.ENTRY, side=Side.BUY, realised=None),
         order(account, key="b", state=OrderState.ACCEPTED, **stop),
         order(account, key="c", state=OrderState.CANCELED, reason="makes way for an exit", **stop),
         order(account, key="d", state=OrderState.CANCELED, filled_quantity=40),
-        *(order(account, key=state, state=state, **unfilled) for state in OrderState),
         *(
-            order(account, key=f"l{state}", state=state, **unfilled, **limit)
+            order(
+                account,
+                key=f"{prefix}{state}",
+                state=state,
+                **{**unfilled, **terms, "filled_quantity": filled.get(state, 0)},
+            )
+            for prefix, terms in (("", {}), ("l", limit))
             for state in OrderState
         ),
     ]
@@ -152,7 +158,9 @@ def positions() -> Screen:
         ),
         a_position(MAIN, quantity=0, owners={}, realised=Decimal("-1234.56")),
     ]
-    return listing("Positions", Verb.POSITIONS, position_items(found), (MAIN, FAMILY), "all")
+    return listing(
+        "Positions", Verb.POSITIONS, position_items(found, named=True), (MAIN, FAMILY), "all"
+    )
 
 
 def a_board() -> Screen:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from bot.views.accounts import accounts_list, disable_question
+from bot.views.accounts import account_page, accounts_list, disable_question
 from bot.views.dashboard import (
     ALL,
     dashboard,
@@ -16,28 +16,37 @@ from bot.views.dashboard import (
     position_items,
     trade_items,
 )
+from bot.views.limits import changes_screen, limits_screen
 from bot.views.modes import drain_screen, mode_result
 from bot.views.panic import panic_over, panic_question
+from bot.views.result_guards import guards_screen
 from bot.views.runs import run_card
 from bot.views.screen import Screen
 from bot.views.sizes import enable_question
 from bot.views.strategies import still_held, strategy_page
-from bot.views.system import settings_screen
+from bot.views.system import health_screen, settings_screen
 from bot.views.verbs import Verb
 from core.adapters.fyers import FYERS
 from core.domain.broker import Funds, Holding
+from core.domain.day_result import DayResult
+from core.domain.guard_views import GuardView
 from core.domain.instrument import InstrumentId, Product
+from core.domain.limits import LimitKind, Limits
 from core.domain.mode import TradingMode
-from core.domain.order import OrderState, OrderType, Purpose, Side
+from core.domain.order import OPEN_STATES, OrderState, OrderType, Purpose, Side
 from core.domain.panic import Line, Panic, PanicEnd
+from core.domain.result_guard import Guard, GuardDay, GuardScope, ScopeKind, Trail
 from core.domain.size_views import SizeLine, SizeView
 from core.domain.stops import MAKES_WAY
 from core.domain.target import Direction, Target
 from core.domain.views import (
+    AccountHealth,
     AssignmentView,
     DashboardView,
     DrainView,
     ExposureView,
+    HealthView,
+    LoopLag,
     ModeChange,
     OrderView,
     PanicAccount,
@@ -48,6 +57,8 @@ from core.domain.views import (
     PositionView,
     SizeKind,
 )
+from core.engine.control.limits import LimitsView
+from core.engine.orders.limits import LimitChange
 from strategy.moving_average_crossover import MovingAverageCrossover
 from tests.fakes.views import AT, a_position, a_run, a_strategy, a_trade, an_account, an_order
 
@@ -139,9 +150,15 @@ def _orders(name: str) -> Iterator[OrderView]:
     yield replace(filled, key=f"f{name}")
     yield replace(filled, key=f"x{name}", side=Side.SELL, purpose=Purpose.EXIT, realised=_LARGE)
     yield replace(entry, key=f"m{name}", order_type=OrderType.MARKET, state=OrderState.SUBMITTED)
-    yield replace(entry, key=f"p{name}", state=OrderState.CANCELED, filled_quantity=1750)
+    yield replace(
+        filled, key=f"p{name}", state=OrderState.CANCELED, filled_quantity=1750, quantity=1800
+    )
     yield stop
     yield replace(stop, key=f"g{name}", state=OrderState.CANCELED, reason=MAKES_WAY)
+
+
+def _working(*names: str) -> list[OrderView]:
+    return [one for one in orders(*names) if one.state in OPEN_STATES]
 
 
 def _card(*names: str) -> Screen:
@@ -152,7 +169,7 @@ def _card(*names: str) -> Screen:
 
 
 def _board(*names: str) -> Screen:
-    held = [Holding(_id(one), 1800, 25, _PRICE, 2 * _PRICE) for one in names]
+    held = [Holding(_id(one), 1800, 25, _PRICE, 2 * _PRICE) for one in names if not _is_option(one)]
     view = DashboardView(
         account=MAIN,
         effective_mode=TradingMode.EXIT_ONLY,
@@ -160,7 +177,7 @@ def _board(*names: str) -> Screen:
         funds=Funds(-_LARGE, -_LARGE, -_LARGE),
         pnl=_pnl()[0],
         positions=tuple(positions(*names)[:4]),
-        working=tuple(orders(*names)[:2]),
+        working=tuple(_working(*names)[:2]),
         trades=(),
         holdings=tuple(held),
         incomplete=(),
@@ -173,6 +190,31 @@ def _pnl() -> list[PnlView]:
         PnlView(MAIN.broker_id, MAIN.label, _LARGE, -_LARGE, Decimal("1234.56")),
         PnlView(ACCOUNTS[1].broker_id, ACCOUNTS[1].label, Decimal(1), Decimal(2), Decimal(3)),
     ]
+
+
+def _settings_of_accounts() -> Iterator[Screen]:
+    paused = replace(MAIN, trading_mode=TradingMode.EXIT_ONLY, token_generated_at=AT)
+    yield account_page(paused, TradingMode.PAUSED, None)
+    limits = Limits(Decimal(50000), Decimal(1000000), Decimal(2500000), 10, 30, 500)
+    used = {LimitKind.OPEN_POSITIONS: 2, LimitKind.ORDERS_MINUTE: 1, LimitKind.ORDERS_DAY: 112}
+    scopes = [LimitsView(one, limits, used, Decimal("-11240.4"), None) for one in (None, *ACCOUNTS)]
+    yield limits_screen(scopes)
+    yield changes_screen(
+        scopes[1], [LimitChange("all", 1, "order_value", "100000", "2500000", AT, "Asha Kumari")]
+    )
+    guard = Guard(
+        Decimal(500000), Decimal(2000000), Trail(*map(Decimal, (1000000, 500000, 100000, 50000)))
+    )
+    day = GuardDay("2026-11-23", Decimal(1200000), Decimal(600000))
+    scope = GuardScope(ScopeKind.ACCOUNT, MAIN.broker_id)
+    result = DayResult(_LARGE, -_LARGE)
+    yield guards_screen([GuardView(scope, MAIN.label, guard, 1, result, "", 0, day)])
+
+
+def _health() -> HealthView:
+    lag = LoopLag(61, 17)
+    accounts = tuple(AccountHealth(one, AT, "", 0, is_live=True) for one in ACCOUNTS)
+    return HealthView(AT, AT, AT, "", "embedded", MAIN.label, 0, 0, accounts, (), lag)
 
 
 def _panic_over() -> Screen:
@@ -209,17 +251,25 @@ def _strategy_screens() -> Iterator[Screen]:
 
 def usual_screens(*names: str) -> list[Screen]:
     """Return the screens with rows, of these names."""
-    held, working = positions(*names), orders(*names)
+    held, working = positions(*names), _working(*names)
     trades = [a_trade(MAIN, instrument=_id(one), quantity=1800, price=_PRICE) for one in names]
     exposure = ExposureView(MAIN, tuple(held[:4]), tuple(held[:4]), tuple(working[:3]), True)
     counts = tuple(PanicAccount(one, 12, 14, 3, is_paused=False, is_read=True) for one in ACCOUNTS)
     question = PanicQuestion(counts, None)
     change = ModeChange(
-        None, TradingMode.NORMAL, TradingMode.PAUSED, {}, tuple(working), 4, held=tuple(held)
+        None,
+        TradingMode.NORMAL,
+        TradingMode.PAUSED,
+        {},
+        tuple(working),
+        4,
+        held=tuple(one for one in held if one.quantity),
     )
     return [
         listing("Positions", Verb.POSITIONS, position_items(held, named=True), ACCOUNTS, ALL),
-        listing("Orders today", Verb.ORDERS, order_items(working, named=True), ACCOUNTS, ALL),
+        listing(
+            "Orders today", Verb.ORDERS, order_items(orders(*names), named=True), ACCOUNTS, ALL
+        ),
         listing("Trades today", Verb.TRADES, trade_items(trades), ACCOUNTS, MAIN.broker_id),
         pnl_screen(_pnl(), ACCOUNTS, ALL, None),
         _card(*names),
@@ -234,5 +284,7 @@ def usual_screens(*names: str) -> list[Screen]:
             {"data_account": MAIN.label, "day_summary": "on", f"capital|{MAIN.broker_id}": ""},
             ACCOUNTS,
         ),
+        health_screen(_health(), ""),
+        *_settings_of_accounts(),
         *_strategy_screens(),
     ]

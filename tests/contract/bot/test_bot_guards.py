@@ -31,7 +31,7 @@ async def test_guard_is_set_loosened_and_locked_from_the_chat(world: World):
     await person.say("10000 20000")
     await person.sees("it must keep less.")
     await person.say("10000 5000 1000 500")
-    question = await person.sees("of each further ₹1,000 keep ₹500", anywhere=True)
+    question = await person.sees("then per ₹1,000 keep ₹500", anywhere=True)
     await person.tap("Yes, set it", message=question)
     page = question["id"]
     await person.reads(page, "✅ Set.")

@@ -68,8 +68,8 @@ def test_overview_shows_result_guard_and_floor() -> None:
     """Each scope in a few short lines."""
     text = guards_screen([VIEW]).text
     assert "Now <b>-₹1,200.00</b> after charges\n-₹1,200.00 before them" in text
-    assert "Stop -₹5,000, target +₹20,000, from +₹10,000 keep ₹5,000" in text
-    assert "Floor now <b>+₹6,000.00</b>, highest +₹12,000.00" in text
+    assert "Stop -₹5,000 · target +₹20,000\n   from +₹10,000 keep ₹5,000\n" in text
+    assert "Floor now <b>+₹6,000.00</b>\n   highest +₹12,000.00" in text
     assert "prices of" not in text
     assert "no account yet" in guards_screen([]).text
 
@@ -189,6 +189,7 @@ def test_a_guard_that_covers_paper_alone_is_not_offered() -> None:
     live = guards_screen([everything, paper, VIEW])
     assert buttons(live)[:2] == ["All accounts", "Paper"]
     assert "Paper accounts do not count." in live.text
+    assert "Paper" not in guards_screen([everything, VIEW]).text  # there is none
 
 
 async def test_a_fired_guard_tells_the_days_result_from_what_its_closing_brings() -> None:

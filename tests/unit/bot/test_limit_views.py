@@ -58,7 +58,8 @@ def test_the_overview_shows_what_is_set_and_used():
         "No limits.",
         "",
         "<b>Zerodha - Main</b>",
-        "loss ₹1,240.40 of ₹5,000, order ₹2,50,000, orders 12 of 100",
+        "loss ₹1,240.40 of ₹5,000",
+        "   order ₹2,50,000 · orders 12 of 100",
     ]
     assert labels(screen) == ["All accounts", MAIN.display_name]
     lakhs = Decimal(1000000)
@@ -123,9 +124,12 @@ def test_the_record_says_who_changed_what():
     ]
     assert changes_screen(SOME, rows).text.split("\n") == [
         "<b>Changes · Zerodha - Main</b>",
-        "23 Nov 10:31 daily loss reached -5100 · daily loss",
-        "23 Nov 10:31 orders a day 100 → <b>no limit</b> · 1001",
-        "23 Nov 10:31 order value no limit → <b>₹2,50,000</b> · 1001",
+        "23 Nov 10:31 daily loss reached -5100",
+        "   daily loss",
+        "23 Nov 10:31 orders a day",
+        "   100 → <b>no limit</b> · 1001",
+        "23 Nov 10:31 order value",
+        "   no limit → <b>₹2,50,000</b> · 1001",
     ]
     assert "None yet." in changes_screen(ALL, []).text
 
