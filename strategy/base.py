@@ -64,9 +64,11 @@ def clock_times(first: str, last: str, every_minutes: int = 15) -> tuple[str, ..
 
 INSTRUMENTS = Parameter("instruments", "Instruments", "NSE:SBIN,NSE:RELIANCE")
 # Each of these divides a quarter of an hour, so that bars close at every choice of a time.
-BAR_MINUTES = Parameter("bar_minutes", "Minutes a bar", "1", choices=("1", "3", "5", "15"))
+BAR_MINUTES = Parameter("bar_minutes", "Candle, minutes", "1", choices=("1", "3", "5", "15"))
 SIDE = Parameter("side", "Side", "both", choices=("both", "long", "short"))
-SQUARE_OFF = Parameter("square_off", "Flat by", "15:00", choices=clock_times("10:00", "15:15"))
+SQUARE_OFF = Parameter(
+    "square_off", "Square off at", "15:00", choices=clock_times("10:00", "15:15")
+)
 
 STOP_TO_COST = Parameter("stop_to_cost", "Stop to cost at profit, % (0: no)", Decimal(0), 0, 20)
 TRAIL = Parameter("trail", "Stop follows price by, % (0: no)", Decimal(0), 0, 20)

@@ -78,12 +78,12 @@ class MovingAverageCrossover:
     product = Product.MIS
     parameters: tuple[Parameter, ...] = (
         INSTRUMENTS,
-        Parameter("bar_minutes", "Minutes a bar", "5", choices=BAR_MINUTES.choices),
+        Parameter("bar_minutes", "Candle, minutes", "5", choices=BAR_MINUTES.choices),
         Parameter("average", "Average", "EMA", choices=("EMA", "SMA")),
-        Parameter("fast", "Bars of the fast average", 9, 2, 100),
-        Parameter("slow", "Bars of the slow average", 21, 3, 200),
+        Parameter("fast", "Fast average, candles", 9, 2, 100),
+        Parameter("slow", "Slow average, candles", 21, 3, 200),
         SIDE,
-        Parameter("stop_percent", "Stop distance, percent", Decimal(1), Decimal("0.1"), 10),
+        Parameter("stop_percent", "Stop distance, %", Decimal(1), Decimal("0.1"), 10),
         STOP_TO_COST,
         TRAIL,
         Parameter(

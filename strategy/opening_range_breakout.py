@@ -95,7 +95,7 @@ class OpeningRangeBreakout:
     parameters: tuple[Parameter, ...] = (
         INSTRUMENTS,
         BAR_MINUTES,
-        Parameter("range_minutes", "Minutes of the opening range", 15, 1, 120),
+        Parameter("range_minutes", "Opening range, minutes", 15, 1, 120),
         Parameter("buffer_bps", "Buffer at the range, basis points", Decimal(0), 0, 100),
         SIDE,
         Parameter("stop", "Stop", "range", choices=("range", "percent")),

@@ -114,7 +114,7 @@ async def _morning(lookups: Lookups) -> Screen:
     waiting = [one for one in accounts if one.needs_login]
     ticks = [f"{'⬜' if one.needs_login else '✅'} {esc(one.label)}" for one in accounts]
     if waiting:
-        text = join(f"🔑 {bold('Login needed: one tap for each account')}", ticks)
+        text = join(f"🔑 {bold('Login needed: one tap each')}", ticks)
         return Screen(text, await lookups.login_rows(waiting))
     ready = readiness_lines(await lookups.control.health.readiness())
     text = join(bold("All accounts are logged in."), ticks, "", bold("Ready for the day"), ready)

@@ -137,8 +137,8 @@ def dropped_question(
 ) -> str:
     """Return what a change of the instruments leaves behind, before it is made (D6)."""
     return join(
-        bold(f"{parameter.label}: {short(text, _TYPED)}?"),
-        "It would not trade any more what it holds:",
+        bold(f"{parameter.label}: {short(text, _TYPED).upper()}?"),
+        "It would no longer trade what it holds:",
         held_lines(strategy.name, positions),
         "",
         "After that none of its signals closes this. Stops that rest, guards and the square-off "

@@ -25,9 +25,9 @@ __all__ = [
 
 STRATEGY = "Moving average crossover"
 QUICK: Mapping[str, str] = {
-    "Minutes a bar": "1",
-    "Bars of the fast average": "2",
-    "Bars of the slow average": "5",
+    "Candle, minutes": "1",
+    "Fast average, candles": "2",
+    "Slow average, candles": "5",
 }
 """Parameters of that strategy with which it trades within minutes."""
 AT_ONCE: Mapping[str, str] = {**QUICK, "No entries before": "09:15"}

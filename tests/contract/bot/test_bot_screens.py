@@ -34,9 +34,9 @@ async def test_a_strategy_is_switched_tuned_and_run_from_the_chat(world: World):
     await person.tap("Yes, enable it")
     await person.reads(page, "🟢 enabled")
     await person.tap("Parameters")
-    await person.reads(page, "Minutes of the opening range: 15")
-    await person.tap("Minutes of the opening range")
-    await person.sees("Send the new value for Minutes of the opening range (1 to 120).")
+    await person.reads(page, "Opening range, minutes: 15")
+    await person.tap("Opening range, minutes")
+    await person.sees("Send the new value for Opening range, minutes (1 to 120).")
     await person.say("500")
     await person.sees("expected 1 to 120")
     await person.say("45")
@@ -128,7 +128,7 @@ async def test_instruments_that_are_held_are_named_before_they_are_dropped(world
     await person.tap("Instruments")
     await person.sees("Instruments")
     await person.say("sbin")
-    question = await person.sees("It would not trade any more what it holds:", anywhere=True)
+    question = await person.sees("It would no longer trade what it holds:", anywhere=True)
     assert "RELIANCE MIS · +10" in question["text"]
     assert (await settings.parameters(NAME))["instruments"] == before
     await person.tap("Change it all the same", message=question)

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from bot.notices.render import render
+from bot.views.width import fits_line
 from core.domain.broker_profile import unknown_broker
 from core.domain.notices.accounts import (
     AccountParked,
@@ -143,6 +144,7 @@ async def test_the_morning_card_ticks_and_ends_with_readiness():
         ACCOUNT, an_account("zerodha_bbbbbbbbbb", display_name="B", is_default=False), third
     )
     screen = await render(MorningRound(), lookups(engine))
+    assert fits_line(screen.text.split("\n")[0])
     assert "⬜ Zerodha - Main\n✅ Zerodha - B\n⬜ Zerodha - C" in screen.text
     labels = [row[0].text for row in screen.rows]
     assert labels == ["Log in to Zerodha - Main", "Log in to Zerodha - C"]

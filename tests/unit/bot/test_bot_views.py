@@ -130,7 +130,7 @@ def test_the_dashboard_reads_well_on_a_phone():
         "\n"
         "Holdings\n"
         "INFY 100 · now ₹1,502.50\n"
-        "   5 arriving\n"
+        "   5 in T1\n"
         "   +₹10,762.50 since bought\n"
         "\n"
         "Results in rows are before charges."

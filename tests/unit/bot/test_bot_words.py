@@ -53,5 +53,5 @@ def test_help_lists_every_command_of_the_registry():
     [(0, 3, ""), (2, 3, ", 2 of them flat"), (3, 3, ", all flat"), (1, 1, ", flat"), (0, 1, "")],
 )
 def test_a_part_of_one_is_not_counted(count: int, all_of: int, said: str):
-    """ "1 account, 1 of them flat" counts what is one."""
+    """Of one account it is said that it is flat, not that one of them is."""
     assert part_of(count, all_of, "flat") == said

@@ -9,6 +9,7 @@ import pytest
 from bot.notices.render import render
 from bot.views.screen import Screen
 from core.domain.notices.notice import Notice
+from strategy.registry import STRATEGIES
 from tests.fakes.large_views import VIEWS, every_screen
 from tests.fakes.rendered import TAGS, an_engine, lookups
 from tests.fakes.usual_views import NAMES, usual_screens
@@ -42,3 +43,11 @@ def test_no_screen_speaks_of_the_inside() -> None:
     screens = [*usual_screens(*NAMES), *every_screen(), *(view(0) for view in VIEWS.values())]
     found = {word for one in screens for word in JARGON.findall(words_of(one))}
     assert found == set()
+
+
+@pytest.mark.row("D6", "E6")
+def test_parameters_are_named_as_charts_name_them() -> None:
+    """A candle, and a time of square-off: the words of the brokers' own charts and terms."""
+    labels = [one.label for strategy in STRATEGIES.values() for one in strategy.parameters]
+    assert {"Candle, minutes", "Square off at"} <= set(labels)
+    assert not [one for one in labels if re.search(r"\b([Bb]ars?|[Pp]ercent)\b(?!\))", one)]
