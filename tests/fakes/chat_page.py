@@ -16,6 +16,7 @@ __all__ = [
     "TORN",
     "WRAPPED",
     "Person",
+    "faint",
     "look_at_all",
     "picture_all",
 ]
@@ -88,7 +89,7 @@ TORN = r"""() => [...document.querySelectorAll(".theirs .text")].flatMap((text) 
 """Amounts whose sign, rupee and digits stand on two rows."""
 
 
-FAINT = r"""() => {
+_FAINT = r"""() => {
   const signs = (text) => { const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number); return [r, g, b, a]; };
   const light = (color) => [.2126, .7152, .0722].reduce((sum, part, at) => {
     const each = color[at] / 255;
@@ -100,7 +101,7 @@ FAINT = r"""() => {
     const under = behind(element.parentElement);
     return [...[0, 1, 2].map((at) => own[at] * own[3] + under[at] * (1 - own[3])), 1];
   };
-  return [...document.querySelectorAll(".bubble, .key:not(.plain), .top, .banner")].flatMap((part) => {
+  return [...document.querySelectorAll("PARTS")].flatMap((part) => {
     const walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT), found = [];
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
       const owner = node.parentElement;
@@ -113,6 +114,14 @@ FAINT = r"""() => {
   });
 }"""
 """Texts that stand out too little from what is behind them (WCAG: 4.5 to 1)."""
+
+
+def faint(parts: str) -> str:
+    """Return the script that finds faint texts in the elements that a selector of CSS names."""
+    return _FAINT.replace("PARTS", parts)
+
+
+FAINT = faint(".bubble, .key:not(.plain), .top, .banner")
 _TALLEST = 14_000
 """What Chromium takes a picture of in one piece."""
 _OVERLAP = 60
