@@ -1,13 +1,15 @@
 """Watches the prices of stops, a judge of the look at prices (rows D9, R7).
 
 A stop that does not rest at the broker is only worth something while its price is looked at: a
-position whose price is through its stop is closed at the market. A stop that rests is looked after
-as well: a broker that does not say whether a stop has triggered shows it by a price that is through
-it while nothing fills.
+position whose price is through its stop is closed at the market; a price that is far beyond it is
+looked at once more, for it may be another instrument's. A stop that rests is looked after as well:
+a broker that does not say whether a stop has triggered shows it by a price that is through it while
+nothing fills.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,6 +19,7 @@ from core.domain.goal import Goal
 from core.domain.instrument import InstrumentId
 from core.domain.money import rupees
 from core.domain.order import LIVE_STATES, Order, Purpose
+from core.domain.price_check import band_of
 from core.domain.protection import PRICE_LIVES, WATCH_EVERY_S, LastPrice
 from core.domain.sessions import trading_day
 from core.domain.stop_rule import MOVE_EVERY, moved_stop
@@ -33,6 +36,8 @@ from core.ports.clock import Clock
 from core.ports.store import Store
 
 __all__ = ["StopWatch", "Watched", "watched_stop"]
+
+_log = logging.getLogger(__name__)
 
 _RESTING_EVERY_S = 6.0
 """How often prices are asked for while every stop rests at its broker."""
@@ -88,6 +93,11 @@ def _is_near(trigger: Decimal | None, price: Decimal) -> bool:
     return trigger is not None and abs(trigger - price) <= price * _ALLOWANCE
 
 
+def _is_close(name: InstrumentId, one: Decimal, other: Decimal) -> bool:
+    """Whether two prices can be of one instrument within some seconds."""
+    return abs(one - other) * 100 <= band_of(name) * max(one, other)
+
+
 class StopWatch:
     """Looks at prices and closes what is through its stop; with ``only``, on that account alone.
 
@@ -119,6 +129,7 @@ class StopWatch:
         self._seen: list[Watched] = []
         self._through_since: dict[str, float] = {}
         self._looks: dict[str, tuple[LastPrice | None, LastPrice]] = {}
+        self._far: dict[str, LastPrice] = {}
 
     async def watched_here(self) -> tuple[InstrumentId, ...]:
         """Return the instruments of stops that the broker does not have: watched here alone.
@@ -177,12 +188,27 @@ class StopWatch:
         price = self._prices.get(one.goal.instrument)
         if price is None or self._clock.now() - price.at > PRICE_LIVES:
             return
+        is_doubted = self._is_doubted(one, price)
         if not one.is_through(price.last):
             self._through_since.pop(one.goal.key, None)
+        elif is_doubted and not one.rests:
+            # A broker's own stop goes by trades; here one wrong answer would sell what it protects.
+            _log.warning("%s: %s is looked at once more", one.goal.instrument, price.last)
         elif not one.rests:
             await self._close(one, f"I watch it myself, and the price is {rupees(price.last)}")
         else:
             await self._judge_resting(one, price)
+
+    def _is_doubted(self, one: Watched, price: LastPrice) -> bool:
+        """Whether a price is so far beyond a stop that the next look has to show it as well."""
+        key, name = one.goal.key, one.goal.instrument
+        before = self._far.pop(key, None)
+        if not one.is_through(price.last) or _is_close(name, one.price, price.last):
+            return False
+        if before and before.at != price.at and _is_close(name, before.last, price.last):
+            return False
+        self._far[key] = price
+        return True
 
     async def _follow(self, one: Watched) -> None:
         """Move a stop by its rule: to the entry price, behind the best price."""

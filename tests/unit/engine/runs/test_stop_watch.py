@@ -59,6 +59,23 @@ async def test_position_through_its_software_stop_is_closed(desk: Desk) -> None:
     assert isinstance(notice, StopHit) and "800.00" in notice.how
 
 
+@pytest.mark.row("D10")
+async def test_one_wrong_price_closes_nothing(desk: Desk) -> None:
+    """A tenth of the price in one answer is another instrument's; a crash shows twice."""
+    for wrong in (STOP / 10, STOP / 5):  # the first looks of all, and not of one price
+        desk.at.price = wrong
+        await watch(desk)
+        assert await desk.units() == 10
+    desk.at.price = STOP + 10
+    await watch(desk)
+    desk.at.price = STOP - 100
+    await watch(desk)
+    assert await desk.units() == 10
+    await watch(desk)
+    await desk.turns(5)
+    assert await desk.units() == 0
+
+
 def after_a_restart(desk: Desk) -> MemoryEngine:
     """Return another controller's engine over what the one before left."""
     old = desk.engine
