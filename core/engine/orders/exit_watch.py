@@ -147,7 +147,8 @@ class ExitWatch:
                 return f"its {order.purpose.value} is in the way, and its cancel is not confirmed"
         live = [order for order in live if _is_exit(order)]
         for order in live:
-            if order.state is OrderState.PENDING_CANCEL:
+            # One that works on with a reason to go was asked to, and that had no effect.
+            if order.state is OrderState.PENDING_CANCEL or order.cancel_reason:
                 return (
                     "a cancel of the exit that rests was sent, but the exchange does not cancel it"
                 )

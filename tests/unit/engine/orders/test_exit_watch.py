@@ -8,18 +8,20 @@ from decimal import Decimal
 import pytest
 
 from core.domain.account import Account
+from core.domain.backoff import RESTED
 from core.domain.broker import BrokerStatus, PriceBand, Quote
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.notices.exits import ExitStuck, ExitThrough
 from core.domain.notices.protection import ExitDenied
 from core.domain.notices.results import ClosedBy, PositionClosed
-from core.domain.order import OrderRequest, OrderType, Side
+from core.domain.order import OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.engine.workers.account_worker import AccountWorker
 from tests.fakes.brokers import SBIN
 from tests.fakes.held import STRATEGY, hold, want, worker_of
 from tests.fakes.memory_engine import MemoryEngine, market_clock
+from tests.fakes.orders import order_in
 from tests.fakes.run_bench import TEN
 from tests.fakes.scripted_broker import ScriptedAccount
 
@@ -122,6 +124,15 @@ async def test_a_cancel_that_changes_nothing_is_said_and_not_stormed(closing: Cl
     await closing.passes(10)
     assert len(await closing.engine.notices(PositionClosed)) == 1
     assert len(closing.broker.placed) == 1
+
+
+async def test_a_cancel_without_effect_is_named_while_the_exit_works_on(closing: Closing):
+    """Between two cancels of no effect the order is as it was: the reason does not depend on when."""
+    fields = {"purpose": Purpose.EXIT, "broker_order_id": "b1"}
+    works_on = order_in(OrderState.ACCEPTED, **fields, cancel_reason=RESTED)
+    why = closing.worker.executor.why_not_through
+    assert why([works_on]) == why([order_in(OrderState.PENDING_CANCEL, **fields)])
+    assert why([works_on]) != why([order_in(OrderState.ACCEPTED, **fields)])
 
 
 async def test_a_restart_neither_repeats_it_nor_forgets_the_end(closing: Closing):
