@@ -210,7 +210,7 @@ class PanicPursuit:
             await self._cancel(account, worker, due)
         elif resting:
             await self._ask_why(account, worker, resting)
-        elif left_of(facts).is_nothing or not facts.is_read:
+        elif left_of(facts).is_nothing:
             await self._confirm(account, worker, facts)
 
     async def _look(self, account: Account) -> AccountFacts:

@@ -194,15 +194,17 @@ async def test_an_exit_at_the_circuit_limit_is_named_as_that() -> None:
     """Asked for when it has rested for seconds: in the broker's app it would rest as well."""
     one = await holding()
     one.at.rests = True
+    asked: list[str] = []
 
     async def at_limit(names: Any) -> dict[InstrumentId, Quote]:
+        asked.append("quotes")
         return {n: Quote(n, Decimal(815), lower_circuit=Decimal(815)) for n in names}
 
     one.at.quotes = at_limit  # type: ignore[method-assign, assignment]
-    await one.looks(2)
-    assert one.standing == (H.NONE, "")
+    await one.looks(3)
+    assert (one.standing, asked) == ((H.NONE, ""), [])
     await one.looks(4)
-    assert one.standing[0] is H.CIRCUIT
+    assert (one.standing[0], asked) == (H.CIRCUIT, ["quotes"])
     assert one.standing[1].startswith("NSE:SBIN: the price stands at its circuit limit")
     assert one.at.asked.count("SELL 10") == 1, "it keeps its place"
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from core.domain.broker import BrokerStatus, Holding
-from core.domain.instrument import Product
+from core.domain.instrument import InstrumentId, Product
 from core.domain.order import MANUAL, OrderState, OrderType, Purpose, Side
 from core.domain.outcome import NotSent, Refusal, Refused
 from core.domain.panic import Hindrance, Line
+from core.engine.accounts.connections import Connections
 from core.engine.orders.gateway import Gateway
 from core.engine.safeguards.panic_facts import PanicFacts
 from core.errors import BrokerReadError, LeaseLost, ReadFault, StoreUnavailable
@@ -92,6 +93,24 @@ async def test_what_nobody_owns_is_not_closed_again_on_old_figures() -> None:
     await one.pursuit.step()
     goal = await one.goal(MANUAL)
     assert goal is not None and goal.to_close == 5, "it is tried again after some seconds"
+    assert goal.by_user and goal.despite_pause
+
+
+async def test_each_position_that_nobody_owns_is_closed_by_a_run_of_its_own() -> None:
+    """In one decision, so that the exits of each are told and followed apart."""
+    one = await pursuing()
+    one.at.bought(5)
+    one.at.bought(-7, InstrumentId("NSE", "INFY"))
+    await one.desk.turns(2)
+    await one.begins()
+    await one.pursuit.step()
+    goals = await one.desk.engine.store.find("goals", {}, sort=[("_id", 1)])
+    assert [goal["to_close"] for goal in goals] == [-7, 5]
+    runs = await one.desk.engine.store.find("runs", {"kind": "panic"})
+    assert sorted(run["_id"] for run in runs) == sorted(goal["run_id"] for goal in goals)
+    await one.looks(6)
+    assert sorted(one.at.asked) == ["BUY 7", "SELL 5"]
+    assert one.pursuit.line.is_flat
 
 
 async def test_an_account_without_positions_is_read_before_it_is_flat() -> None:
@@ -276,6 +295,39 @@ async def test_a_cancel_that_is_refused_for_the_login_parks_the_account() -> Non
     assert one.at.asked == ["cancel"]
 
 
+async def test_an_account_whose_connection_cannot_be_had_is_named() -> None:
+    """Its list of instruments cannot be loaded: nothing is cancelled, and the next look says why."""
+    one = await pursuing()
+    one.at.own(Side.BUY, 3)
+    await one.desk.turns(2)
+    await one.begins()
+
+    async def fails(*_: Any) -> Any:
+        raise BrokerReadError(ReadFault.UNREACHABLE, "no list of instruments")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Connections, "client", fails)
+        await one.pursuit.step()
+    await one.pursuit.step()
+    assert one.standing == (Hindrance.SILENT, "no list of instruments")
+    assert one.at.asked == []
+
+
+@pytest.mark.invariant("I6")
+async def test_a_cancel_waits_for_what_the_worker_is_sending() -> None:
+    """Under the account's lock, as all that is sent for it."""
+    one = await pursuing()
+    one.at.own(Side.BUY, 3)
+    await one.desk.turns(2)
+    await one.begins()
+    async with one.desk.worker.lock:
+        step = asyncio.create_task(one.pursuit.step())
+        await one.desk.clock.advance(1)
+        asked = list(one.at.asked)
+    await step
+    assert (asked, one.at.asked) == ([], ["cancel"])
+
+
 async def test_a_cancel_that_cannot_be_written_down_is_raised_after_the_others() -> None:
     """The others' answers are kept, and the pursuit tries again when the store is back."""
     one = await pursuing()
@@ -421,3 +473,61 @@ async def test_delivery_stays_with_its_orders_where_it_was_not_asked_for() -> No
     await one.looks(6)
     assert one.at.asked == ["cancel", "SELL 5"]
     assert one.pursuit.line.is_flat
+
+
+async def test_flat_is_what_positions_say_that_were_read_after_the_last_change() -> None:
+    """The orders alone say that a person's order is gone: what it brought is in the positions."""
+    one = await pursuing()
+    own = one.at.own(Side.BUY, 3)
+    await one.desk.turns(2)
+    one.at.cancels = [NotSent("no connection")] * 9
+    await one.begins()
+    await one.pursuit.step()
+    await one.desk.worker.refresh()
+    await one.pursuit.step()
+    one.at.put(own, status=BrokerStatus.CANCELED)
+    await one.desk.clock.advance(0.1)
+    assert await one.desk.worker._read_orders(one.at, one.panic.day)
+    await one.pursuit.step()
+    assert not one.pursuit.line.is_flat
+    await one.desk.clock.advance(0.1)
+    await one.desk.worker.refresh()
+    await one.pursuit.step()
+    assert one.pursuit.line.is_flat
+
+
+async def test_a_flat_account_stays_flat_after_a_restart_until_it_is_read() -> None:
+    """What the journal says of before may have ended since; the first read says what is there."""
+    one = await pursuing()
+    await one.desk.turns(2)
+    await one.begins()
+    await one.looks(4)
+    one.at.own(Side.BUY, 3)
+    await one.desk.turns(2)
+    one.desk.worker = one.desk.engine.wiring.new_worker(one.desk.broker_id)
+    one.desk.engine.wiring.pool._workers[one.desk.broker_id] = one.desk.worker
+    task = asyncio.create_task(one.pursuit.run())
+    await one.desk.clock.advance(11)
+    is_flat = [one.pursuit.line.is_flat]
+    await one.desk.turns(1)
+    await one.desk.clock.advance(6)
+    assert [*is_flat, one.pursuit.line.is_flat] == [True, False]
+    task.cancel()
+
+
+async def test_the_worker_is_woken_for_what_is_to_be_closed_and_for_nothing_else() -> None:
+    """At once after a decision and after a cancel: a look that finds nothing new leaves it alone."""
+    one = await pursuing()
+    await one.desk.holds(10)
+    await one.begins()
+    woken: list[bool] = []
+    for _ in range(2):
+        one.desk.worker._wake.clear()
+        await one.pursuit.step()
+        woken.append(one.desk.worker._wake.is_set())
+    one.at.own(Side.BUY, 3)
+    await one.desk.worker.refresh()
+    one.desk.worker._wake.clear()
+    await one.pursuit.step()
+    assert [*woken, one.desk.worker._wake.is_set()] == [True, False, True]
+    assert one.at.asked == ["cancel"]
