@@ -64,7 +64,7 @@ async def log_in(address: str, user_id: str) -> str:
                 raise ChatError(f"the login page led to {brokers.url.path} instead of the broker")
             landed = await _submit(http, brokers, {"user_id": user_id, "action": "allow"})
         except httpx.HTTPError as error:
-            raise ChatError(f"a login page failed: {type(error).__name__}: {error}") from error
+            raise ChatError("a login page did not answer") from error
     text = _Page(landed.text).text
     if landed.status_code != HTTPStatus.OK:
         raise ChatError(f"the login ended on a page of status {landed.status_code}: {text[:200]}")

@@ -80,7 +80,7 @@ class Operator:
         sys.stdout.flush()
 
     def _explain(self, number: int, title: str, error: Exception) -> str:
-        said = str(error) or type(error).__name__
+        said = str(error) or "no answer in time"
         lines = [f"step {number} ({title}) failed: {said}", "the last messages were:"]
         for message in self.chat.last(_LAST_MESSAGES):
             who = "user" if message.is_mine else "bot"

@@ -164,7 +164,7 @@ class Panel:
             try:
                 done = await action(rest)
             except (ChatError, httpx.HTTPError) as error:
-                said = str(error).partition("\n")[0] or type(error).__name__
+                said = str(error).partition("\n")[0] or "no answer in time"
                 done = f"⚠️ That did not work: {said}. Go on by hand, or tap again."
             await self._drop()  # what was done has pushed the card out of sight
             await self._show(done)

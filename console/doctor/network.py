@@ -57,8 +57,8 @@ async def bot_token(settings: Settings, http: httpx.AsyncClient) -> list[Finding
     try:
         answer = await http.get(f"{settings.telegram_api}/bot{token}/getMe")
         found = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        text = f"{settings.telegram_api} does not answer ({type(error).__name__})"
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        text = f"{settings.telegram_api} does not answer"
         return [fail("bot token", text, "check the network, or SAARTHI_TELEGRAM_API")]
     if isinstance(found, dict) and found.get("ok") is True:
         return [ok("bot token", f"it is @{found['result'].get('username', '?')}")]
@@ -103,8 +103,8 @@ async def _answers(root: str, http: httpx.AsyncClient) -> Finding:
     start = "start saarthi run, and let the reverse proxy lead here, see docs/operations.md"
     try:
         status, text = await _beginning(http, f"{root}/healthz")
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-        return warn("public URL", f"{root} does not answer ({type(error).__name__})", start)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+        return warn("public URL", f"{root} does not answer", start)
     if text == "ok":
         return ok("public URL", f"{root} leads to the controller")
     if text == "unavailable":
@@ -189,8 +189,8 @@ async def _drift(name: str, root: str, clock: Clock, http: httpx.AsyncClient) ->
             header = answer.headers.get("Date", "")
         answered = clock.now()
         theirs = _moment(header, clock)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        text = f"{name} at {root} does not answer ({type(error).__name__})"
+    except (httpx.HTTPError, httpx.InvalidURL):
+        text = f"{name} at {root} does not answer"
         return fail("clock", text, "check the network and the broker's status page")
     except ValueError:
         return warn("clock", f"{name} sends no time to compare with", "check it against NTP")

@@ -46,9 +46,9 @@ def reverse_proxy(settings: Settings, file: Path | None = None) -> list[Finding]
     for path in [file] if file is not None else _usual_files():
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError):
             if file is not None:
-                text = f"{path} cannot be read ({type(error).__name__})"
+                text = f"{path} cannot be read"
                 found.append(fail(_CHECK, text, "name a file that this user may read"))
             continue
         found += _of_file(path, text, host, settings.listen_on[1], is_named=file is not None)

@@ -370,7 +370,7 @@ def _words(error: OSError | ValueError) -> str:
     """Return what went wrong, free of addresses and of what was sent or received."""
     if isinstance(error, ConnectTimedOut):
         return str(error)
-    return next((said for kind, said in _SAID if isinstance(error, kind)), type(error).__name__)
+    return next((said for kind, said in _SAID if isinstance(error, kind)), "no connection")
 
 
 _SAID: Sequence[tuple[type[Exception], str]] = (

@@ -179,7 +179,8 @@ class KeptSocket:
             return _End(f"no connection: {error}")
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             # Its text may quote the address, and with it the token.
-            return _End(f"no connection ({type(error).__name__})")
+            self._log.debug("account %s: no connection: %s", self._account, type(error).__name__)
+            return _End("no connection")
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(connector=_connector(self._route), trust_env=False)

@@ -10,6 +10,7 @@ from core.adapters.mongo.server import RunningStore
 from core.adapters.scheduling import run_ticks
 from core.config import Settings
 from core.domain.broker_profile import BrokerProfile
+from core.domain.failures import why_failed
 from core.domain.identifiers import broker_of
 from core.domain.notices.post import Post
 from core.domain.notices.system import ServiceCrashed
@@ -128,7 +129,7 @@ def crash_reporter(
     """Return a function that notifies the user of a crashed service."""
 
     async def report(name: str, error: Exception) -> None:
-        await outbox.post_alone(store, Post(ServiceCrashed(name, type(error).__name__)))
+        await outbox.post_alone(store, Post(ServiceCrashed(name, why_failed(error))))
 
     return report
 

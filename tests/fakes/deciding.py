@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from core.domain.failures import own_words
 from core.domain.target import Context, Strategy, Target
 from core.errors import DecisionFailed
 
@@ -80,7 +81,7 @@ class InProcess:
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
                 raise
-            what = f"it failed with {type(error).__name__}: {error}"
+            what = f"it failed: {own_words(error)}"
             raise DecisionFailed(what, came_back=True) from None
         else:
             if strange:

@@ -81,10 +81,9 @@ async def documents_of(
             names = sorted(set(await client.list_database_names()) - _SERVERS_OWN)
     except (DriverConfigurationError, InvalidName) as error:
         raise ConfigurationError(f"The old database: {error}.") from None
-    except PyMongoError as error:
+    except PyMongoError:
         raise StoreUnavailable(
-            f"The old database cannot be read ({type(error).__name__}); check its address and "
-            "who may read it."
+            "The old database cannot be read; check its address, that it runs, and who may read it."
         ) from None
     raise UserError(_none(database, collections, sorted(there), names))
 

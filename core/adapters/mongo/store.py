@@ -304,9 +304,9 @@ def _client(uri: str, options: StoreOptions) -> AsyncMongoClient[Document]:
             waitQueueTimeoutMS=int(options.operation_s * 1000),
             socketTimeoutMS=int(options.operation_s * 1000),
         )
-    except (DriverConfigurationError, ValueError) as error:
+    except (DriverConfigurationError, ValueError):
         # Not chained: the driver's words may repeat the address with its password.
-        raise _not_understood(type(error).__name__) from None
+        raise _not_understood("a part of it is wrong") from None
 
 
 def _not_understood(why: str) -> ConfigurationError:

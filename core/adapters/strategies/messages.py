@@ -21,6 +21,7 @@ from typing import Any
 
 from core.domain.bars import bars_in, text_of_bars
 from core.domain.broker import Candle
+from core.domain.failures import own_words
 from core.domain.instrument import InstrumentId
 from core.domain.plain_text import plain_line
 from core.domain.sessions import IST
@@ -86,8 +87,7 @@ class Seen:
 
 def failure_of(error: BaseException) -> bytes:
     """Return the answer that a strategy raised."""
-    text = f"{type(error).__name__}: {error}"
-    return json.dumps({"failure": text[:_FAILURE_LIMIT]}).encode()
+    return json.dumps({"failure": own_words(error)[:_FAILURE_LIMIT]}).encode()
 
 
 def answer_of(targets: object) -> bytes:
@@ -132,8 +132,7 @@ def targets_in(answer: bytes) -> Sequence[Target] | str:
         return tuple(_target(one) for one in found["targets"])
     # UserError of a name, ArithmeticError of a number, RecursionError of a deep answer, ...
     except Exception as error:  # noqa: BLE001 - see above
-        said = plain_line(f"{type(error).__name__}: {error}")
-        raise ValueError(said[:_FAILURE_LIMIT]) from None
+        raise ValueError(own_words(error)[:_FAILURE_LIMIT]) from None
 
 
 def _target(fields: dict[str, Any]) -> Target:

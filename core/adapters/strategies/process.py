@@ -126,7 +126,7 @@ class StrategyProcess:
             await self._writer.drain()
         said = await self._answer("ended while it decided")
         if isinstance(said, str):
-            raise DecisionFailed(f"it failed with {said}", came_back=True)
+            raise DecisionFailed(f"it failed: {said}", came_back=True)
         return said
 
     async def _answer(self, trouble: str) -> Sequence[Target] | str:

@@ -71,7 +71,7 @@ class ServiceCrashed:
 
     Attributes:
         service: Its name.
-        error: The name of the exception's class.
+        error: Why, a clause; in rows of versions before, the name of an exception's class.
     """
 
     kind: ClassVar[str] = "service_crashed"

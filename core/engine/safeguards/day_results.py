@@ -16,6 +16,7 @@ from core.domain.account import Account
 from core.domain.account_day import AccountDay, caught_up
 from core.domain.broker import Position
 from core.domain.day_result import DayResult, day_result, priced
+from core.domain.failures import why_failed
 from core.domain.identifiers import broker_of
 from core.domain.instrument import InstrumentId
 from core.domain.ledger import Ledger
@@ -230,5 +231,5 @@ class DayWatch:
             raise
         except Exception as error:  # noqa: BLE001 - said to whoever judges
             _log.exception("the day of %s", account.label)
-            why = f"its day cannot be worked out: {type(error).__name__}"
+            why = f"its day cannot be worked out: {why_failed(error)}"
             return AccountDay(account.broker_id, None, why)

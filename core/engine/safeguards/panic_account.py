@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.domain.account import Account
+from core.domain.failures import why_failed
 from core.domain.ledger import Ledger
 from core.domain.order import EXTERNAL, MANUAL, Order, OrderState, Purpose
 from core.domain.outcome import Acked, WriteOutcome
@@ -156,7 +157,7 @@ class PanicPursuit:
             # The boundary of one account: whatever fails there must not end the pursuit of others.
             except Exception as error:  # noqa: BLE001 - see above
                 _log.exception("the panic on %s failed", self._broker_id)
-                words = f"something went wrong on my side ({type(error).__name__})"
+                words = f"something went wrong on my side ({why_failed(error)})"
                 self._stand(replace(self._line, hindrance=Hindrance.EXIT, detail=words))
                 await self._parts.clock.sleep(_FAILED_S)
                 continue

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from core.domain.failures import why_failed
 from core.errors import LeaseLost
 from core.ports.clock import Clock
 
@@ -63,7 +64,7 @@ class Supervisor:
         _log.error("service %s crashed", name, exc_info=error)
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
-        self.troubles[name] = f"{name} crashed: {type(error).__name__}"
+        self.troubles[name] = f"{name} stopped and is started again: {why_failed(error)}"
         await self._report(name, error)
 
     async def _report(self, name: str, error: Exception) -> None:
