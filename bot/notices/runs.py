@@ -84,14 +84,21 @@ async def _together(notice: RunsTogether, lookups: Lookups) -> Screen:
 
 async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:
     title = lookups.strategy_title(notice.strategy)
-    at, missed = clock_time(notice.slot_at), notice.missed
-    lost = "1 earlier run was" if missed == 1 else f"{missed} earlier runs were"
+    at, lost = clock_time(notice.slot_at), _lost(notice)
     if notice.may_enter:
-        text = f"{lost} missed. The run of {at} is in time{_in_time(notice)}."
-    else:
-        more = f" {lost} missed altogether." if missed else ""
-        text = f"the run of {at} came {_late(notice.late_s)} late{_too_late(notice)}.{more}"
+        text = f"it {lost}, so nothing was entered then. The run of {at} is in time"
+        return Screen(f"⏰ {bold(title)}: {text}{_in_time(notice)}.")
+    more = f" Before, it {lost}, and nothing was entered then either." if notice.missed else ""
+    text = f"the run of {at} came {_late(notice.late_s)} late{_too_late(notice)}.{more}"
     return Screen(f"⏰ {bold(title)}: {text}")
+
+
+def _lost(notice: SlotMissed) -> str:
+    """Return from when to when nothing was run: how many runs that were says nobody anything."""
+    if notice.first_at is None or notice.last_at is None:
+        return "missed a run" if notice.missed == 1 else f"missed {notice.missed} runs"
+    first, last = clock_time(notice.first_at), clock_time(notice.last_at)
+    return f"did not run at {first}" if first == last else f"did not run from {first} to {last}"
 
 
 def _in_time(notice: SlotMissed) -> str:

@@ -46,6 +46,8 @@ class SlotMissed:
         may_enter: The slot is run in time for its entries, so that only earlier ones were lost.
         kept_out: Why it enters nothing all the same, or had nothing to enter; a clause, or ''.
         is_silent: For that reason it sends no exit either.
+        first_at: The first slot that was left out, IST; None without one, and in older rows.
+        last_at: The last of them.
     """
 
     kind: ClassVar[str] = "slot_missed"
@@ -56,6 +58,8 @@ class SlotMissed:
     may_enter: bool = False
     kept_out: str = ""
     is_silent: bool = False
+    first_at: datetime | None = None
+    last_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

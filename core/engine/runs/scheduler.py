@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from core.domain.due import DueSlot, due_slots, next_slot
+from core.domain.failures import own_words
 from core.domain.instrument import Segment
 from core.domain.notices.post import Post
 from core.domain.notices.runs import RunFailed, SlotMissed
@@ -39,6 +40,8 @@ _LOOK_AHEAD = timedelta(seconds=0.7)
 """A slot that is nearer, in real time, is waited for: a look comes each half second."""
 _AHEAD = timedelta(minutes=10)
 """From how long before the open prices are pushed: the first minute is to be heard whole."""
+_SAME = timedelta(seconds=1)
+"""Of market time: within it a moment found by way of real time is the same."""
 _WARM_AHEAD = timedelta(seconds=NEAR_S)
 """Real time. An idle connection lives for four seconds: two ticks ahead leave three to the slot."""
 
@@ -149,7 +152,7 @@ class Scheduler:
         # A strategy is the user's own code, its schedule and parameters too.
         except Exception as error:  # noqa: BLE001 - see above
             _log.error("strategy %s failed", name, exc_info=error)
-            notice = RunFailed(name, f"{type(error).__name__}: {error}")
+            notice = RunFailed(name, own_words(error))
             day = trading_day(self._clock.market_now())
             await self._post_once(f"failed:{name}|{day}|{type(error).__name__}", Post(notice))
 
@@ -191,7 +194,7 @@ class Scheduler:
             due = due_slots(schedule, window, now=now, handled=handled)
         if due is None:
             return
-        if due.missed or not due.may_enter:
+        if (due.missed or not due.may_enter) and self._have_come(due):
             await self._notify_missed(name, schedule, due, now)
         run_id = f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}" + (f"|{only}" if only else "")
         request = RunRequest(
@@ -234,6 +237,16 @@ class Scheduler:
             self._warmed[name] = slot
             await self._runner.warm(name, only)
 
+    def _have_come(self, due: DueSlot) -> bool:
+        """Whether market time has passed through these slots.
+
+        A simulated clock that somebody moved ahead went over some of them: there was nothing to
+        miss, and whoever moved it knows.
+        """
+        slots = (*due.missed, due.slot_at)
+        clock = self._clock
+        return all(abs(clock.market_at(clock.real_at(one)) - one) < _SAME for one in slots)
+
     async def _notify_missed(
         self, name: str, schedule: Schedule, due: DueSlot, now: datetime
     ) -> None:
@@ -248,6 +261,7 @@ class Scheduler:
             due.may_enter,
             outlook.why,
             outlook.is_silent,
+            *((due.missed[0], due.missed[-1]) if due.missed else ()),
         )
         await self._post_once(f"missed:{name}|{slot.isoformat()}", Post(notice))
 

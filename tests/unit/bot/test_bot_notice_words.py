@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -54,6 +55,7 @@ from tests.fakes.bot_engine import BotEngine
 from tests.fakes.rendered import ACCOUNT, ORDER, TAGS, an_engine, lookups, text_of
 from tests.fakes.views import AT, a_position, an_account, an_order
 
+AN_HOUR_AGO, HALF_AN_HOUR_AGO = AT - timedelta(hours=1), AT - timedelta(minutes=30)
 LOGIN_WORDS = {
     LoginFault.DENIED: "refused or broken off at the broker",
     LoginFault.NONCE_EXPIRED: "longer than ten minutes",
@@ -201,7 +203,7 @@ async def test_result_names_an_order_by_hand_that_is_left_over():
     )
     screen = await render(closed, lookups(engine))
     assert "Still working, not mine:" in screen.text and "it would open a new one" in screen.text
-    assert [row[0].text for row in screen.rows] == ["Cancel SELL SBIN", "Positions"]
+    assert [row[0].text for row in screen.rows] == ["Cancel selling SBIN", "Positions"]
     bought = replace(closed, side=Side.BUY)
     assert "Still working" not in (await render(bought, lookups(engine))).text
 
@@ -360,9 +362,10 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
             "Zerodha - Main: a login that was used already was opened again; nothing was changed.",
         ),
         (
-            ServiceCrashed("runs", "KeyError"),
+            ServiceCrashed("runs", "my database did not answer"),
             (
-                "⚠️ A part of me stopped and is being restarted: runs (KeyError). The others go on. "
+                "⚠️ A part of me stopped and is being restarted: runs (my database did not "
+                "answer). The others go on. "
                 "Once is harmless; if it comes again, look at /health and the log."
             ),
         ),
@@ -398,10 +401,18 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
             ),
         ),
         (
-            SlotMissed("gone", AT, 200, missed=3),
+            SlotMissed(
+                "gone",
+                AT,
+                200,
+                missed=3,
+                first_at=AN_HOUR_AGO,
+                last_at=HALF_AN_HOUR_AGO,
+            ),
             (
                 "⏰ gone: the run of 10:15 came 3 min late, so it only exits: its entries are "
-                "dropped. 3 earlier runs were missed altogether."
+                "dropped. Before, it did not run from 09:15 to 09:45, and nothing was entered then "
+                "either."
             ),
         ),
         (
@@ -412,16 +423,27 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
             ),
         ),
         (
-            SlotMissed("gone", AT, 7, missed=1, may_enter=True),
-            ("⏰ gone: 1 earlier run was missed. The run of 10:15 is in time and enters as usual."),
+            SlotMissed(
+                "gone",
+                AT,
+                7,
+                1,
+                may_enter=True,
+                first_at=AN_HOUR_AGO,
+                last_at=AN_HOUR_AGO,
+            ),
+            (
+                "⏰ gone: it did not run at 09:15, so nothing was entered then. The run of 10:15 is "
+                "in time and enters as usual."
+            ),
         ),
         (
             SlotMissed(
                 "gone", AT, 7, missed=4, may_enter=True, kept_out="exit only: nothing is entered"
             ),
             (
-                "⏰ gone: 4 earlier runs were missed. The run of 10:15 is in time, but exit only: "
-                "nothing is entered."
+                "⏰ gone: it missed 4 runs, so nothing was entered then. The run of 10:15 is in "
+                "time, but exit only: nothing is entered."
             ),
         ),
     ],
@@ -455,9 +477,9 @@ async def test_what_was_a_plain_sentence_reads_as_before(notice: Notice, text: s
             ),
         ),
         (
-            ExitStuck(ACCOUNT.broker_id, "SELL 10 NSE:SBIN MIS", "it does not fill", "orb"),
+            ExitStuck(ACCOUNT.broker_id, "Sell 10 NSE:SBIN MIS", "it does not fill", "orb"),
             (
-                "🚨 Exit not through · Zerodha - Main\nSELL 10 SBIN MIS (orb): it does not fill. "
+                "🚨 Exit not through · Zerodha - Main\nSell 10 SBIN MIS (orb): it does not fill. "
                 "Open +₹27.50 now.\nI go on trying, and tell you when it is through. If it is "
                 "urgent, close it in the broker's app."
             ),

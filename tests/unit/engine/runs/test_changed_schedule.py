@@ -80,8 +80,9 @@ async def test_what_is_missed_after_the_change_is_told(monkeypatch: pytest.Monke
     await bench.engine.clock.advance(8 * 60)
     await bench.tick()
     assert bench.asked == [TEN + timedelta(minutes=30)]
+    lost = TEN + timedelta(minutes=25)
     assert await bench.engine.notices(SlotMissed) == [
-        SlotMissed(bench.strategy.name, bench.asked[0], 0, 1, True)
+        SlotMissed(bench.strategy.name, bench.asked[0], 0, 1, True, first_at=lost, last_at=lost)
     ]
 
 
@@ -101,4 +102,6 @@ async def test_another_parameter_changes_no_slot(monkeypatch: pytest.MonkeyPatch
     await bench.tick()
     assert bench.asked == [TEN + timedelta(minutes=60)]
     (told,) = await bench.engine.notices(SlotMissed)
-    assert told == SlotMissed(bench.strategy.name, bench.asked[0], 600, 1, False)
+    lost = TEN + timedelta(minutes=30)
+    name = bench.strategy.name
+    assert told == SlotMissed(name, bench.asked[0], 600, 1, False, first_at=lost, last_at=lost)

@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from core.adapters.clock import clock_from_setting
 from core.domain.mode import TradingMode
 from core.domain.notices.runs import SlotMissed
 from core.domain.sessions import Schedule
 from core.domain.target import ParameterValue
 from core.engine.runs.plan import RunRequest
-from tests.fakes.memory_engine import MemoryEngine, market_clock
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_engine import REAL_NOW, MemoryEngine, market_clock
 from tests.fakes.rendered import text_of
 from tests.fakes.run_bench import TEN, Obedient
 
@@ -55,9 +57,60 @@ async def test_the_notice_agrees_with_the_run(
     for _ in range(2):  # told once
         await engine.wiring.scheduler.tick_slots()
     (request,) = asked
-    expected = [] if told is None else [SlotMissed(strategy.name, TEN, late_s, *told)]
+    first, last = handled + timedelta(minutes=5), TEN - timedelta(minutes=5)
+    lost = ("", False, first, last) if first <= last else ()
+    expected = [] if told is None else [SlotMissed(strategy.name, TEN, late_s, *told, *lost)]
     assert await engine.notices(SlotMissed) == expected
     assert request.may_enter is (told is None or told[1])
+
+
+class Moved(ManualClock):
+    """A clock that somebody moves ahead, from twenty to ten to some seconds after ten.
+
+    Between the times it is the clock that a demo gives its controller.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(REAL_NOW)
+        moved = (TEN - timedelta(minutes=20), REAL_NOW), (TEN, REAL_NOW + timedelta(seconds=60))
+        parts = (f"{sim.isoformat()}@{wall.isoformat()}*1" for sim, wall in moved)
+        self._moved = clock_from_setting(";".join(parts))
+
+    def market_now(self) -> datetime:
+        return self.market_at(self.now())
+
+    def market_at(self, real: datetime) -> datetime:
+        return self._moved.market_at(real)
+
+    def real_at(self, market: datetime) -> datetime:
+        return self._moved.real_at(market)
+
+
+@pytest.mark.row("D2")
+async def test_what_a_moved_clock_went_over_was_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever moves the clock of a demo needs no alarm; what is missed after that is told."""
+    clock, strategy = Moved(), Obedient()
+    engine = await MemoryEngine(clock, {strategy.name: strategy}).owned()
+    await engine.connect()
+    settings = engine.control.strategy_settings
+    await settings.set_enabled(engine.command(), strategy.name, enabled=True)
+    asked: list[datetime] = []
+
+    async def run(request: RunRequest) -> str:
+        asked.append(request.slot_at)
+        return "done"
+
+    monkeypatch.setattr(engine.wiring.runner, "run", run)
+    await engine.wiring.strategies.mark_slot(strategy.name, TEN - timedelta(minutes=20))
+    await clock.advance(67)
+    await engine.wiring.scheduler.tick_slots()
+    assert (asked, await engine.notices(SlotMissed)) == ([TEN], [])
+    await clock.advance(15 * 60)
+    await engine.wiring.scheduler.tick_slots()
+    (told,) = await engine.notices(SlotMissed)
+    assert isinstance(told, SlotMissed)
+    lost = TEN + timedelta(minutes=5), TEN + timedelta(minutes=10)
+    assert (told.first_at, told.last_at) == lost
 
 
 LAST_ENTRY = TEN.replace(hour=14, minute=30)
