@@ -38,6 +38,7 @@ __all__ = [
     "Shelter",
     "awaited",
     "bare_units",
+    "exits_of_held",
     "protection_of",
 ]
 
@@ -259,6 +260,20 @@ def _exits(facts: ProtectionFacts) -> list[Order]:
     ]
 
 
+def exits_of_held(orders: Sequence[Order]) -> list[Order]:
+    """Return the exits of what is held now, in any state.
+
+    Those of before its entry were of another position: why they came to nothing says nothing of it.
+
+    Args:
+        orders: The day's orders of one ledger.
+    """
+    entries = [one for one in orders if one.purpose is Purpose.ENTRY and one.filled_quantity]
+    since = max((one.created_at for one in entries), default=None)
+    exits = [one for one in orders if one.purpose is Purpose.EXIT]
+    return [one for one in exits if since is None or one.created_at >= since]
+
+
 def _foreign_stops(facts: ProtectionFacts) -> list[Order]:
     return [one for one in _foreign_closes(facts) if one.request.order_type in _STOPS]
 
@@ -300,7 +315,7 @@ def _waits_for_theirs(facts: ProtectionFacts) -> str:
     if not _of_strategies(theirs, facts):
         return ""
     units = sum(order.leaves_quantity for order in theirs)
-    return why_it_waits(theirs, f"{facts.side} {units} {facts.ledger.instrument}")
+    return why_it_waits(theirs, f"{facts.side.word} {units} {facts.ledger.instrument}")
 
 
 def _at(stops: Sequence[Order]) -> str:
@@ -320,7 +335,7 @@ def _closing(facts: ProtectionFacts) -> Protection:
         return Protection(Shelter.PROTECTED, how)
     if not facts.is_open:
         return _open(Lack.MARKET_CLOSED, "the market is closed; its exit goes out at the open")
-    ended = [order for order in facts.orders if order.purpose is Purpose.EXIT]
+    ended = exits_of_held(facts.orders)
     newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
     waits = facts.not_sent or _waits_for_theirs(facts)
     why = waits or (newest.reason.removesuffix(".") if newest else "")

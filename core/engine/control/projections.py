@@ -97,8 +97,10 @@ def bare_by_hand(position: Position, owners: Mapping[str, int], stop: Decimal | 
     return [f"no stop for your own {outside:+d}" if owners else "no stop"]
 
 
-def ledger_view(account: Account, ledger: Ledger) -> PositionView:
-    """Return what a strategy holds where the broker's list does not show it."""
+def ledger_view(
+    account: Account, ledger: Ledger, stop: Decimal | None = None, warnings: Sequence[str] = ()
+) -> PositionView:
+    """Return what a strategy holds, and what protects it, where no list of the broker shows it."""
     return PositionView(
         key=position_key(ledger.instrument, ledger.product),
         broker_id=account.broker_id,
@@ -111,6 +113,8 @@ def ledger_view(account: Account, ledger: Ledger) -> PositionView:
         realised=Decimal(0),
         unrealised=Decimal(0),
         owners={ledger.strategy: ledger.quantity},
+        stop=stop,
+        warnings=tuple(warnings),
         is_listed=False,
     )
 

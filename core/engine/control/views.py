@@ -13,6 +13,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.day_result import DayResult, day_result
 from core.domain.identifiers import is_paper
 from core.domain.instrument import Instrument, InstrumentId, Product
+from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
 from core.domain.notices.result_guards import GuardFired
 from core.domain.notices.stored import from_document
@@ -20,7 +21,7 @@ from core.domain.order import EXTERNAL, LIVE_STATES, OPEN_STATES, Order, OrderSt
 from core.domain.profit import Profit, days_profit
 from core.domain.protection import awaited
 from core.domain.sessions import trading_day
-from core.domain.truth import key_of
+from core.domain.truth import Key, key_of
 from core.domain.views import (
     DashboardView,
     DrainView,
@@ -209,7 +210,7 @@ class Views:
             shown = {(one.instrument, one.product) for one in snapshot.positions}
             # What a strategy holds does not go away because the broker's list lacks it.
             found.extend(
-                ledger_view(account, ledger)
+                _held_view(account, ledger, stops, standings)
                 for ledger in await self._journal.ledgers(account.broker_id)
                 if ledger.quantity and (ledger.instrument, ledger.product) not in shown
             )
@@ -226,12 +227,9 @@ class Views:
             return tuple(one for one in await self.positions(broker_id) if one.quantity)
         account = await self._accounts.get(broker_id)
         stops, standings = await self._stops(broker_id), await self._standings(account)
-        found = []
-        for ledger in await self._journal.ledgers(broker_id):
-            key = key_of(ledger)
-            view = replace(ledger_view(account, ledger), warnings=tuple(_warnings(standings, key)))
-            found += [replace(view, stop=stops.get(key))] if ledger.quantity else []
-        return tuple(found)
+        ledgers = await self._journal.ledgers(broker_id)
+        held = [ledger for ledger in ledgers if ledger.quantity]
+        return tuple(_held_view(account, ledger, stops, standings) for ledger in held)
 
     async def _standings(self, account: Account) -> list[Standing]:
         standings = await self._protections.of_account(
@@ -481,6 +479,13 @@ def _in_order(orders: Iterable[Order]) -> list[Order]:
 
 def _profit(position: Position, snapshot: Snapshot) -> Profit:
     return days_profit(position, snapshot.trades or (), snapshot.holdings or ())
+
+
+def _held_view(
+    account: Account, ledger: Ledger, stops: Mapping[Key, Decimal], standings: Sequence[Standing]
+) -> PositionView:
+    key = key_of(ledger)
+    return ledger_view(account, ledger, stops.get(key), _warnings(standings, key))
 
 
 def _warnings(standings: Sequence[Standing], key: tuple[InstrumentId, Product]) -> list[str]:

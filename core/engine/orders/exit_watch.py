@@ -25,6 +25,7 @@ from core.domain.order import (
     Purpose,
     Side,
 )
+from core.domain.protection import exits_of_held
 from core.domain.steps import Cancel, PlaceExit, PlaceStop, Step
 from core.domain.stops import MAKES_WAY
 from core.engine.orders.alarms import AlarmCause, Until, raise_alarm
@@ -156,7 +157,7 @@ class ExitWatch:
                 return AT_CIRCUIT
         if live:
             return "the broker has taken the order, and it does not fill"
-        ended = [order for order in orders if _is_exit(order) and not _has_filled(order)]
+        ended = [order for order in exits_of_held(orders) if not _has_filled(order)]
         newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
         if newest is None:
             return "no order could be sent yet"
@@ -211,5 +212,5 @@ def _has_filled(order: Order) -> bool:
 
 
 def _order_words(goal: Goal, held: int, units: int) -> str:
-    """Return the order that closes so many units: ``SELL 10 NSE:SBIN MIS``."""
-    return f"{Side.of(-held).value} {units} {goal.instrument} {goal.product.value}"
+    """Return the order that closes so many units: ``Sell 10 NSE:SBIN MIS``."""
+    return f"{Side.of(-held).word} {units} {goal.instrument} {goal.product.value}"

@@ -281,6 +281,17 @@ def test_why_the_exit_is_not_there_is_what_the_newest_was_told() -> None:
     assert not protection_of(facts(goal(0), not_sent="it is paused")).is_to_come
 
 
+def test_why_an_earlier_position_was_not_closed_says_nothing_of_this_one() -> None:
+    """It was entered after that refusal: its own exit is on its way, as after any other close."""
+    refused = an_exit(S.REJECTED, reason="no margin.")
+    entered = order_in(S.FILLED, filled_quantity=10, created_at=SENT_AT + timedelta(seconds=1))
+    found = protection_of(facts(goal(0), refused, entered))
+    assert found.how == "its exit is not at the broker"
+    assert awaited(found).shelter is Shelter.AWAITED
+    again = an_exit(S.REJECTED, reason="blocked.", created_at=SENT_AT + timedelta(seconds=2))
+    assert protection_of(facts(goal(0), refused, entered, again)).how.endswith(": blocked")
+
+
 def test_what_an_exit_has_left_is_closed_by_the_next() -> None:
     """One slice has filled and the next is not sent yet: it is on its way."""
     filled = an_exit(S.FILLED, filled_quantity=10)

@@ -74,7 +74,7 @@ async def test_all_accounts_together_are_each_accounts_own() -> None:
 
 
 async def test_what_a_strategy_holds_is_listed_once_whatever_the_broker_lists() -> None:
-    """Its units do not go away because a list lacks them; they are said to be not listed."""
+    """Its units do not go away because a list lacks them, and neither does what is said of them."""
     desk = await a_desk()
     await desk.holds(5)
     views = desk.engine.control.views
@@ -85,6 +85,10 @@ async def test_what_a_strategy_holds_is_listed_once_whatever_the_broker_lists() 
     await desk.turns(1)
     (position,) = await views.positions(desk.broker_id)
     assert (position.owners, position.is_listed) == ({STRATEGY: 5}, False)
+    (warning,) = position.warnings
+    assert warning.endswith(
+        "not known what the broker holds of it, and no stop rests at the broker"
+    )
 
 
 async def test_yesterdays_figures_are_not_shown_as_todays() -> None:
