@@ -114,7 +114,8 @@ def _overview(view: LimitsView) -> str:
 def _beside(view: LimitsView) -> str:
     """Return how the limits of all accounts together and these go together."""
     if view.account is None:
-        return "Counted over every account together; paper accounts do not count."
+        paper = "; paper accounts do not count" if view.leaves_out_paper else ""
+        return f"Counted over every account together{paper}."
     if view.account.broker.is_paper:
         return "The limits of all accounts together do not count paper accounts."
     return "The limits of all accounts together apply as well."

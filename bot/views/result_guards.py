@@ -70,11 +70,7 @@ def guards_screen(views: Sequence[GuardView], page: int = 0) -> Screen:
     if not views:
         lines.append("There is no account yet. /add connects one.")
     covers_none = all(_is_all(one) or is_paper(one.scope.broker_id) for one in views)
-    has_paper = any(is_paper(one.scope.broker_id) for one in views)
-    blocks = [
-        _NO_MONEY if covers_none and _is_all(one) else _lines(one, has_paper=has_paper)
-        for one in views
-    ]
+    blocks = [_NO_MONEY if covers_none and _is_all(one) else _lines(one) for one in views]
     shown, at, pages = paged(
         list(zip(views, blocks, strict=True)), page, texts=[join(one) for one in blocks]
     )
@@ -94,9 +90,9 @@ def _is_all(view: GuardView) -> bool:
     return view.scope.kind is ScopeKind.ALL
 
 
-def _lines(view: GuardView, *, has_paper: bool = False) -> list[str]:
+def _lines(view: GuardView) -> list[str]:
     lines = [bold(view.name), _result_line(view)]
-    if has_paper and _is_all(view):
+    if view.leaves_out_paper:
         lines.append("Paper accounts do not count.")
     if view.price_age_s is not None and view.price_age_s > _OLD_S:
         lines.append(f"⚠️ by prices of {view.price_age_s} s ago")
@@ -247,11 +243,12 @@ def guard_question(preview: GuardPreview) -> str:
     """Return what a change will do, before it is done."""
     view, guard = preview.now, preview.guard
     if guard.is_set:
+        paper = " but paper accounts" if view.leaves_out_paper else ""
         covered = {
             ScopeKind.STRATEGY: "everything that the strategy holds there",
             ScopeKind.ACCOUNT: "what the account holds, your own positions too, but no holdings",
             ScopeKind.ALL: (
-                "what all accounts hold but paper accounts, your own positions too, but no holdings"
+                f"what all accounts hold{paper}, your own positions too, but no holdings"
             ),
         }[view.scope.kind]
         effect = (

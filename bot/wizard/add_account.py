@@ -225,7 +225,7 @@ _PAPER_MONEY = join(
     "<code>7,50,000</code>. You can change it later.",
 )
 _PRICES = (
-    "Prices: those of your broker's account once one is connected; until then they are made up for "
-    "practice, and no market's. Paper money is never added to real money."
+    "Prices: made up for practice while you have no broker account here; as soon as you connect "
+    "one, they are that account's. Paper money is never added to real money."
 )
 _DELETED = "I encrypt it and delete your message at once. It is never shown again."

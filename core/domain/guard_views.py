@@ -40,6 +40,7 @@ class GuardView:
         price_age_s: How old the oldest price that counts is; None while nothing is held.
         day: The state of today.
         locked_until: The first day on which it can be loosened again, '' while it can.
+        leaves_out_paper: Whether there is a paper account, which this scope does not count.
     """
 
     scope: GuardScope
@@ -52,6 +53,7 @@ class GuardView:
     day: GuardDay
     locked_until: str = ""
     pending: PendingView | None = None
+    leaves_out_paper: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.command import Command
+from core.domain.identifiers import is_paper
 from core.domain.limit_use import use_of
 from core.domain.limits import NAMES, LimitKind, Limits, parse_limit, shown
 from core.domain.sessions import trading_day
@@ -41,6 +42,7 @@ class LimitsView:
         tripped: The daily loss that was reached and is not answered yet.
         unproved: Why nothing is entered on the account yet (F8), or ''.
         needs_proof: Whether the account has to be proved at all.
+        leaves_out_paper: Whether there is a paper account, which this scope does not count.
     """
 
     account: Account | None
@@ -50,6 +52,7 @@ class LimitsView:
     tripped: Tripped | None
     unproved: str = ""
     needs_proof: bool = False
+    leaves_out_paper: bool = False
 
     @property
     def scope(self) -> str:
@@ -114,6 +117,7 @@ class LimitSettings:
             standing.tripped,
             why_unproved(standing, "", address),
             address is not None,
+            account is None and any(is_paper(one.broker_id) for one in await self._accounts.all()),
         )
 
     async def changes(self, scope: str) -> Sequence[LimitChange]:

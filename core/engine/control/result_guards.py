@@ -17,6 +17,7 @@ from core.domain.account import Account
 from core.domain.account_day import AccountDay
 from core.domain.command import Command
 from core.domain.guard_views import GuardPreview, GuardView, PendingView, guard_words
+from core.domain.identifiers import is_paper
 from core.domain.instrument import Segment
 from core.domain.result_guard import (
     Guard,
@@ -117,14 +118,11 @@ class GuardSettings:
         return await self._view_of(await guard_at(self._store, scope))
 
     async def _view_of(self, one: StoredGuard) -> GuardView:
-        accounts = [
-            account
-            for account in await self._accounts.all()
-            if account.broker.is_supported and one.scope.includes(account.broker_id)
-        ]
-        if not accounts and one.scope.broker_id:
+        accounts = [one for one in await self._accounts.all() if one.broker.is_supported]
+        covered = [account for account in accounts if one.scope.includes(account.broker_id)]
+        if not covered and one.scope.broker_id:
             raise NotFound("That account is not connected any more. Open /guard again.")
-        days = {account.broker_id: await self._results.of(account) for account in accounts}
+        days = {account.broker_id: await self._results.of(account) for account in covered}
         return self._view(one, accounts, days)
 
     def _view(
@@ -151,6 +149,7 @@ class GuardSettings:
             one.on(today),
             one.locked_until if one.is_locked(today) else "",
             self._pending_view(one.pending),
+            not one.scope.broker_id and any(is_paper(a.broker_id) for a in accounts),
         )
 
     def _name(self, scope: GuardScope, covered: Sequence[Account]) -> str:

@@ -183,13 +183,24 @@ def test_a_guard_that_covers_paper_alone_is_not_offered() -> None:
     )
     scope = GuardScope(ScopeKind.ACCOUNT, "paper_abc123def0")
     paper = replace(VIEW, scope=scope, name="Paper")
-    screen = guards_screen([everything, paper])
+    beside = replace(everything, leaves_out_paper=True)
+    screen = guards_screen([beside, paper])
     assert buttons(screen) == ["Paper", "🔄 Refresh"]
     assert "does not count paper accounts, and there is no other yet." in screen.text
-    live = guards_screen([everything, paper, VIEW])
+    live = guards_screen([beside, paper, VIEW])
     assert buttons(live)[:2] == ["All accounts", "Paper"]
     assert "Paper accounts do not count." in live.text
     assert "Paper" not in guards_screen([everything, VIEW]).text  # there is none
+
+
+def test_paper_accounts_are_spoken_of_where_there_is_one() -> None:
+    """On the page of all accounts, and in the question before its guard is set."""
+    everything = replace(VIEW, scope=GuardScope(ScopeKind.ALL), name="All accounts")
+    for is_there in (False, True):
+        view = replace(everything, leaves_out_paper=is_there)
+        asked = guard_question(GuardPreview(view, Guard(Decimal(1000)), (), False, None))
+        for text in (guard_page(view).text, guards_screen([view, VIEW]).text, asked):
+            assert ("aper accounts" in text) is is_there
 
 
 async def test_a_fired_guard_tells_the_days_result_from_what_its_closing_brings() -> None:

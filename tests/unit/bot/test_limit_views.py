@@ -104,6 +104,13 @@ def test_what_all_accounts_together_means_is_said():
     assert "over all accounts" in limit_question(ALL, LimitKind.ORDER_VALUE, "n").text
 
 
+def test_paper_accounts_are_spoken_of_where_there_is_one():
+    """That they do not count would make somebody without one look for it."""
+    for is_there in (False, True):
+        text = limit_page(replace(ALL, leaves_out_paper=is_there)).text
+        assert ("paper accounts do not count" in text) is is_there
+
+
 def test_taking_a_limit_away_names_what_follows():
     """Where entries need it, that nothing is entered then; else what goes out."""
     text, _ = removal_question(SOME, LimitKind.DAILY_LOSS)

@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from core.adapters.paper import PAPER_PROFILE
+from core.domain.account import AccountDraft
 from core.domain.command import Command
 from core.domain.guard_views import GuardView
 from core.domain.notices.result_guards import GuardFired
@@ -305,3 +307,18 @@ async def test_old_prices_show_their_age(desk: Desk) -> None:
     desk.engine.wiring.prices.put(SBIN, Decimal(780), desk.clock.now())
     await desk.clock.advance(14)
     assert await _age(desk) == 14
+
+
+async def test_only_beside_a_paper_account_it_is_said_that_it_does_not_count(desk: Desk) -> None:
+    """Of all accounts together; an account's own guard says nothing of others."""
+    control = desk.engine.control
+    for is_there in (False, True):
+        if is_there:
+            draft = AccountDraft(PAPER_PROFILE, "Try", "", "")
+            await control.registration.add(desk.engine.command(), draft)
+        views = [await control.guards.get(ALL), *await control.guards.overview()]
+        assert {one.scope for one in views if one.leaves_out_paper} == (
+            {ALL} if is_there else set()
+        )
+        limits = await control.limits.overview()
+        assert [one.account for one in limits if one.leaves_out_paper] == [None] * is_there
