@@ -26,7 +26,7 @@ from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import is_final, plural
 from core.domain.command import Command
-from core.domain.order import Purpose
+from core.domain.order import Purpose, Side
 from core.domain.views import OrderView, PositionView
 from core.errors import ChoiceNeeded, HasChanged, NotFound, UserError
 
@@ -80,7 +80,7 @@ async def _order(visit: Visit, broker_id: str, wanted: str) -> OrderView:
 
 
 def _close_question(position: PositionView) -> str:
-    side = "SELL" if position.quantity > 0 else "BUY"
+    side = Side.of(-position.quantity).word
     if not position.quantity:
         return join(
             bold(f"Close this position on {position.account_label}?"),

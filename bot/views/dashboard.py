@@ -27,7 +27,7 @@ from bot.views.paging import page_row, paged
 from bot.views.screen import REFRESH, Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
-from bot.views.words import MODE, plural
+from bot.views.words import DOING_VERB, MODE, plural
 from core.domain.account import PAPER_MARK, Account
 from core.domain.identifiers import is_paper
 from core.domain.money import rupees
@@ -93,7 +93,7 @@ def order_button(order: OrderView, *place: str, named: bool = False) -> InlineKe
     if not order.is_cancellable:
         return None
     name = _at(order.account_label, named=named)
-    what = "stop" if is_stop(order) else order.side.value
+    what = "stop" if is_stop(order) else DOING_VERB[order.side].lower()
     label = f"Cancel {what} {order.instrument.symbol}{name}"
     return button(label, Verb.ASK_CANCEL_ORDER, order.broker_id, handle(order.key), *place)
 
@@ -103,7 +103,7 @@ def _unresolved_button(order: OrderView, *, named: bool) -> InlineKeyboardButton
     if order.state is not OrderState.UNRESOLVED or not order.is_followed:
         return None
     name = _at(order.account_label, named=named)
-    label = f"Is it there? {order.side.value} {order.instrument.symbol}{name}"
+    label = f"Is it there? {order.side.word} {order.instrument.symbol}{name}"
     return button(label, Verb.ASK_RESOLVE, order.key)
 
 

@@ -235,7 +235,7 @@ def terms_lines(orders: Iterable[OrderView], before: str = "", *, indent: str = 
     rows = []
     for order in orders:
         market = "market" if order.order_type is OrderType.MARKET else ""
-        deed = f"{before}{order.side.value.capitalize()} {order.quantity}"
+        deed = f"{before}{order.side.word} {order.quantity}"
         rows.append(ListRow(_name(order), (_terms(order, is_named=True) or market,), deed))
     return laid_out(rows, indent=indent)
 
@@ -245,7 +245,7 @@ def planned_lines(exits: Iterable[ExitView], before: str = "", *, indent: str = 
     rows = [
         ListRow(
             f"{esc(symbol_of(one.instrument))} {product_words(one.instrument, one.product)}",
-            deed=f"{before}{one.side.value.capitalize()} {one.quantity}",
+            deed=f"{before}{one.side.word} {one.quantity}",
         )
         for one in exits
     ]
@@ -310,7 +310,7 @@ def _deed(order: OrderView) -> str:
         return f"Stop: {side.value.lower()} {order.quantity}"
     if (order.state in WORKING or (done and not is_final(order))) and order.is_followed:
         return f"{DOING_VERB[side]} {order.quantity}"
-    return f"{side.value.capitalize()} {order.quantity}"
+    return f"{side.word} {order.quantity}"
 
 
 def _terms_words(order: OrderView) -> tuple[str, str]:

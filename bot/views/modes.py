@@ -191,7 +191,7 @@ def _exit_lines(exits: Sequence[ExitView]) -> list[str]:
     rows = [
         ListRow(
             f"{esc(symbol_of(one.instrument))} {product_words(one.instrument, one.product)}",
-            deed=f"• {one.side.value.capitalize()} {one.quantity}",
+            deed=f"• {one.side.word} {one.quantity}",
             below=((esc(one.account_label), esc(strategy_words(one.strategy))),),
         )
         for one in exits[:_SHOWN]

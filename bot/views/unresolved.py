@@ -115,7 +115,7 @@ def _when(one: Candidate) -> str:
 
 
 def _units(one: Candidate) -> str:
-    return f"{one.side.value} {one.quantity}"
+    return f"{one.side.word} {one.quantity}"
 
 
 def _asked(view: InquiryView) -> list[str]:

@@ -50,6 +50,11 @@ class Side(StrEnum):
         """1 for a buy, -1 for a sell."""
         return 1 if self is Side.BUY else -1
 
+    @property
+    def word(self) -> str:
+        """``Buy`` or ``Sell``, as users read it wherever an order is named."""
+        return self.value.capitalize()
+
     @classmethod
     def of(cls, quantity: int) -> Side:
         """Return the side that moves a net position by the signed ``quantity``."""

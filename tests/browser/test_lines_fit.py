@@ -219,7 +219,7 @@ async def ends() -> list[Screen]:
     figures = ((Decimal("-12345.65"),) * 2, (Decimal("182.72"),) * 2, (Decimal("-12345.65"),) * 2)
     day = DaySummary("2026-11-23", ids, (12, 112), *figures, opens_at=AT)
     found = [panic_over(view), await render(day, lookups(engine))]
-    stuck = ExitStuck(MAIN.broker_id, "SELL 10 NSE:SBIN MIS", "it rests", "orb")
+    stuck = ExitStuck(MAIN.broker_id, "Sell 10 NSE:SBIN MIS", "it rests", "orb")
     title = (await render(stuck, lookups(engine))).text.split(". ")[0].rpartition("\n")[0]
     # What follows the blank line is sentences, which wrap as the phone likes.
     return [*(Screen(one.text.partition("\n\n")[0]) for one in found), Screen(title)]

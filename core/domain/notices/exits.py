@@ -15,7 +15,7 @@ class ExitWaits:
 
     Attributes:
         broker_id: The account.
-        order: What will be sent: ``SELL 10 NSE:SBIN MIS``.
+        order: What will be sent: ``Sell 10 NSE:SBIN MIS``.
         is_stop: Whether it is a stop.
         opens_at: When the instrument trades again; None when that is not known.
     """
@@ -33,7 +33,7 @@ class ExitStuck:
 
     Attributes:
         broker_id: The account.
-        order: What is still to be closed: ``SELL 10 NSE:SBIN MIS``.
+        order: What is still to be closed: ``Sell 10 NSE:SBIN MIS``.
         reason: Why it is not through, as far as it is known.
         strategy: Whose position it is.
     """

@@ -216,6 +216,6 @@ class UnresolvedOrders:
             inquiry = await self._inquiries.of(client_order_id)
             whose = f" ({inquiry.settled_by} settled it)" if inquiry.settled_by else ""
             request = order.request
-            what = f"{request.side} {request.quantity} {request.instrument}"
+            what = f"{request.side.word} {request.quantity} {request.instrument}"
             raise AlreadyDone(f"Already known: {what} is {state_words(order)}{whose}.")
         return order

@@ -329,7 +329,7 @@ def own_order_rests(facts: Facts) -> Denial | None:
     others = [order for order in facts.others if order not in resting]
     if not resting or allowed_quantity(replace(facts, others=others)) == 0:
         return None
-    what = f"{facts.side} {sum(o.leaves_quantity for o in resting)} {facts.instrument}"
+    what = f"{facts.side.word} {sum(o.leaves_quantity for o in resting)} {facts.instrument}"
     return Denial("OWN_ORDER_RESTS", why_it_waits(resting, what))
 
 

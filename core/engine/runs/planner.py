@@ -406,10 +406,8 @@ def _waiting_exit(target: Target, current: AccountState, asked: _EntryAnswer) ->
     gate = asked.facts.gate
     if gate is None or gate.mode is not TradingMode.PAUSED:
         return ""
-    side = Side.of(-current.held)
-    return (
-        f"paused: {side} {abs(current.held)} {target.instrument.symbol} waits until the pause ends"
-    )
+    what = f"{Side.of(-current.held).word} {abs(current.held)} {target.instrument.symbol}"
+    return f"paused: {what} waits until the pause ends"
 
 
 @dataclass(slots=True)

@@ -226,4 +226,4 @@ def _is_read(snapshot: Snapshot | None, *, with_holdings: bool) -> bool:
 
 def _words(order: Order) -> str:
     request = order.request
-    return f"{request.side.value} {order.leaves_quantity} {request.instrument}"
+    return f"{request.side.word} {order.leaves_quantity} {request.instrument}"

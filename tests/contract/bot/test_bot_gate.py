@@ -133,7 +133,7 @@ async def test_five_taps_on_close_close_once(world: World):
     await world.owner.say("/positions")
     await world.owner.tap("Close SBIN")
     question = await world.owner.sees("Close this position on Zerodha - Main?")
-    assert "SELL 10 SBIN MIS at the market price" in question["text"]
+    assert "Sell 10 SBIN MIS at the market price" in question["text"]
     data = question["keyboard"][0][0]["data"]
     assert question["keyboard"][0][0]["style"] == "danger"
     for _ in range(5):
@@ -153,7 +153,7 @@ async def test_an_expired_button_says_so(world: World):
     await world.order(an_order(account))
     await world.start()
     await world.owner.say("/orders")
-    await world.owner.tap("Cancel BUY SBIN")
+    await world.owner.tap("Cancel buying SBIN")
     question = await world.owner.sees("Cancel this order")
     world.clock.wall.seconds += 301
     await world.owner.press(question["id"], question["keyboard"][0][0]["data"])
@@ -230,7 +230,7 @@ async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
     assert "1 position left alone: no stop" in result["text"]
     assert "Buying 10 SBIN" in result["text"]
     assert await world.control.modes.global_mode() is TradingMode.PAUSED
-    await world.owner.tap("Cancel BUY SBIN")
+    await world.owner.tap("Cancel buying SBIN")
     question = await world.owner.sees("Cancel this order on Zerodha - Main?")
     assert "Buying 10 SBIN" in question["text"]
     assert await world.effects("cancel") == []

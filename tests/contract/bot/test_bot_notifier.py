@@ -249,7 +249,7 @@ async def test_an_unresolved_order_has_its_own_card_and_a_persons_word(talking: 
     assert "said so, and a last look did not show it" in end["text"] and not end["keyboard"]
     # A tap on what another phone still shows.
     await talking.owner.press(sent.message_id, again["data"])
-    await talking.owner.sees("Already known: BUY 10 NSE:SBIN is given up as not placed")
+    await talking.owner.sees("Already known: Buy 10 NSE:SBIN is given up as not placed")
 
 
 @pytest.mark.row("R4", "G3")

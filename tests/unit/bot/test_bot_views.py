@@ -136,7 +136,7 @@ def test_the_dashboard_reads_well_on_a_phone():
         "Results in rows are before charges."
     )
     assert labels(screen) == [
-        ["Close SBIN", "Cancel BUY SBIN"],
+        ["Close SBIN", "Cancel buying SBIN"],
         ["🔄 Refresh", "Trades", "Mode"],
         ["• Main", "Second"],
     ]
@@ -208,7 +208,7 @@ def test_buttons_of_all_accounts_tell_the_accounts_apart():
     )
     assert labels(together)[0] == ["Close SBIN · Main", "Close SBIN · Second"]
     together = listing("Orders today", Verb.ORDERS, order_items(orders, named=True), (MAIN,), ALL)
-    assert labels(together)[0] == ["Cancel BUY SBIN · Main", "Cancel BUY SBIN · Second"]
+    assert labels(together)[0] == ["Cancel buying SBIN · Main", "Cancel buying SBIN · Second"]
     alone = listing(
         "Positions", Verb.POSITIONS, position_items(positions[:1]), (MAIN,), MAIN.broker_id
     )
@@ -340,8 +340,8 @@ def test_the_result_of_a_pause_counts_what_it_leaves():
     assert "⚠️ 2 positions left alone: no stop is placed or moved" in text
     assert "Still working at the broker: 2 orders\nAs of 10:02:05; now: /orders.\n" in text
     assert labels(screen) == [
-        ["Cancel BUY SBIN"],
-        ["Cancel BUY SBIN"],
+        ["Cancel buying SBIN"],
+        ["Cancel buying SBIN"],
         ["Cancel 2 orders, no stops"],
         ["« Modes"],
     ]

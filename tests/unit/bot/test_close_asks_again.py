@@ -53,5 +53,5 @@ async def test_position_that_has_turned_is_asked_about_again() -> None:
     await close(visit)
     ((text, again),) = asked
     assert f"it was {WAS.quantity:+d}" in text
-    assert f"BUY {WAS.quantity}" in text
+    assert f"Buy {WAS.quantity}" in text
     assert (again["seen"], again["key"]) == (-WAS.quantity, WAS.key)

@@ -80,7 +80,7 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Awaitable[None]], Asked, Verb, tuple[
         lambda visit: orders.ask_to_close(visit, HELD),
         Asked(),
         Verb.CLOSE_POSITION,
-        ("on Zerodha - Main?", "I send: SELL 10 SBIN MIS at the market price."),
+        ("on Zerodha - Main?", "I send: Sell 10 SBIN MIS at the market price."),
     ),
     "close what strategies hold against one another": (
         lambda visit: orders.ask_to_close(visit, NETTED),

@@ -61,9 +61,9 @@ def test_a_pause_of_all_names_each_order_and_spares_the_stops():
     assert "Fyers - Two\n🕒 Stop: sell 10 SBIN" in plain(screen)
     assert labels(screen) == [
         ["Cancel stop SBIN · Main"],
-        ["Cancel BUY SBIN · Main"],
+        ["Cancel buying SBIN · Main"],
         ["Cancel stop SBIN · Two"],
-        ["Cancel BUY SBIN · Two"],
+        ["Cancel buying SBIN · Two"],
         ["Cancel 2 orders, no stops"],
         ["« Modes"],
     ]

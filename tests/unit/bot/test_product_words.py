@@ -29,7 +29,7 @@ def test_product_has_the_brokers_word(
 ) -> None:
     """A share is never NRML at a broker, an option never MTF; a text that names both says so too."""
     assert product_words(instrument, product) == word
-    assert brief(f"SELL 10 {instrument} {product}").endswith(f" {word}")
+    assert brief(f"Sell 10 {instrument} {product}").endswith(f" {word}")
     assert brief(f"orb: +10 {instrument} ({product})").endswith(f" ({word})")
 
 

@@ -23,13 +23,13 @@ def rows_of(*rows: tuple[str, ...]) -> list[list[str]]:
 def test_short_labels_share_a_row_and_long_ones_have_their_own():
     """Three short ones stay together; one that would be cut off begins a row."""
     assert rows_of((REFRESH, "Trades", "Mode")) == [[REFRESH, "Trades", "Mode"]]
-    assert rows_of(("Cancel BUY SBIN · Main", "Close SBIN")) == [
-        ["Cancel BUY SBIN · Main"],
+    assert rows_of(("Cancel buying SBIN · Main", "Close SBIN")) == [
+        ["Cancel buying SBIN · Main"],
         ["Close SBIN"],
     ]
-    assert rows_of(("One", "Two", "Cancel BUY SBIN · Main")) == [
+    assert rows_of(("One", "Two", "Cancel buying SBIN · Main")) == [
         ["One", "Two"],
-        ["Cancel BUY SBIN · Main"],
+        ["Cancel buying SBIN · Main"],
     ]
 
 

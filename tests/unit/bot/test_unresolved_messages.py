@@ -112,12 +112,12 @@ def test_each_candidate_is_a_line_and_a_button():
     text = text_of(screen)
     assert "last at 10:31:12: not listed under its tag." in text
     assert "Trades: 10 units of unknown orders. Positions: +10 beside the known fills." in text
-    assert "1. 10:31:06 BUY 10 limit ₹812.00, working, order 240101000000007\n" in text
-    assert "2. 10:31:14 BUY 10 market, bought 10 at ₹812.35, order 240101000000008" in text
+    assert "1. 10:31:06 Buy 10 limit ₹812.00, working, order 240101000000007\n" in text
+    assert "2. 10:31:14 Buy 10 market, bought 10 at ₹812.35, order 240101000000008" in text
     assert "so I do not give it up by myself. Which is it?" in text
     assert labels(screen) == [
-        ["It is no. 1: 10:31:06 BUY 10 SBIN …"],
-        ["It is no. 2: 10:31:14 BUY 10 SBIN …"],
+        ["It is no. 1: 10:31:06 Buy 10 SBIN …"],
+        ["It is no. 2: 10:31:14 Buy 10 SBIN …"],
         ["Not placed …", "Ask again"],
     ]
     assert labels(asked_screen(a_view(Inquiry(4, SENT, found)))) == labels(screen)
@@ -126,8 +126,8 @@ def test_each_candidate_is_a_line_and_a_button():
 def test_one_candidate_needs_no_number():
     """The button says that it is this one."""
     screen = unresolved_screen(a_view(Inquiry(1, SENT, (candidate("7", 1),))))
-    assert labels(screen)[0] == ["It is this: 10:31:06 BUY 10 SBIN …"]
-    assert "• 10:31:06 BUY 10 limit" in text_of(screen)
+    assert labels(screen)[0] == ["It is this: 10:31:06 Buy 10 SBIN …"]
+    assert "• 10:31:06 Buy 10 limit" in text_of(screen)
 
 
 def test_many_candidates_stay_within_a_message():
@@ -186,7 +186,7 @@ def test_a_stop_that_could_be_it_is_named_with_its_trigger(order_type: OrderType
     """Both kinds, as the broker's own app shows them."""
     one = candidate("7", 1, order_type=order_type, trigger_price=Decimal("805.50"))
     text = text_of(unresolved_screen(a_view(Inquiry(1, SENT, (one,)))))
-    assert "10:31:06 BUY 10 stop at ₹805.50, working, order 7" in text
+    assert "10:31:06 Buy 10 stop at ₹805.50, working, order 7" in text
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_questions_name_account_order_and_effect():
     assert text == (
         "Is it this one on Zerodha - Main?\n"
         "Sent 10:31:05:\n   Buy 10 SBIN MIS · market\n"
-        "There: 10:31:06 BUY 10 limit ₹812.00, working, order 240101000000007\n"
+        "There: 10:31:06 Buy 10 limit ₹812.00, working, order 240101000000007\n"
         "\n"
         "I take it for mine then: what it fills counts for orb."
     )
@@ -273,7 +273,7 @@ def test_list_of_orders_asks_too():
     """The card may be far above: an unresolved order can be answered for from /orders."""
     waiting = replace(a_view().order, is_cancellable=False)
     assert [one.button.text for one in order_items([waiting]) if one.button] == [
-        "Is it there? BUY SBIN"
+        "Is it there? Buy SBIN"
     ]
     gone = replace(waiting, is_followed=False)
     known = replace(waiting, state=OrderState.FILLED)

@@ -67,7 +67,7 @@ def test_exit_that_waits_says_for_whom() -> None:
     """The user's own order, one that Saarthi sent before the restore, or both."""
     ours = order_in(OrderState.ACCEPTED, strategy="external")
     theirs = order_in(OrderState.ACCEPTED, strategy="external", client_order_id="X|1")
-    assert why_it_waits([theirs], "SELL 1 A").startswith("your own SELL 1 A rests")
-    said = "an order that Saarthi sent before the restore, SELL 1 A rests"
-    assert why_it_waits([ours], "SELL 1 A").startswith(said)
-    assert "of yours and" in why_it_waits([ours, theirs], "SELL 2 A")
+    assert why_it_waits([theirs], "Sell 1 A").startswith("your own Sell 1 A rests")
+    said = "an order that Saarthi sent before the restore, Sell 1 A rests"
+    assert why_it_waits([ours], "Sell 1 A").startswith(said)
+    assert "of yours and" in why_it_waits([ours, theirs], "Sell 2 A")

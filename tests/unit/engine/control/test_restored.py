@@ -200,7 +200,7 @@ async def test_order_of_ours_that_is_not_proved_a_stop_is_not_called_the_users()
 
     (denied,) = await new.engine.notices(ExitDenied)
     assert isinstance(denied, ExitDenied)
-    assert "an order that Saarthi sent before the restore, SELL 10 NSE:SBIN" in denied.reason
+    assert "an order that Saarthi sent before the restore, Sell 10 NSE:SBIN" in denied.reason
     assert await new.held() == 10
 
 

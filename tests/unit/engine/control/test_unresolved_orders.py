@@ -247,7 +247,7 @@ async def test_answer_about_a_settled_order_says_what_became_of_it(desk: Desk) -
         control.not_placed(ASHA, TAG),
         control.ask_again(TAG),
     ):
-        with pytest.raises(AlreadyDone, match="Already known: BUY 5 NSE:SBIN is filled"):
+        with pytest.raises(AlreadyDone, match="Already known: Buy 5 NSE:SBIN is filled"):
             await late
     assert (await order(desk)).broker_order_id != "b8"
 

@@ -27,7 +27,7 @@ from tests.fakes.scripted_broker import ScriptedAccount
 
 pytestmark = pytest.mark.row("R3")
 
-ORDER = "SELL 10 NSE:SBIN MIS"
+ORDER = "Sell 10 NSE:SBIN MIS"
 
 
 class Closing:

@@ -107,7 +107,7 @@ async def test_an_exit_waits_for_the_open_and_says_so_once():
     broker = engine.at_broker(account)
     assert broker.placed == []
     assert await engine.notices(ExitWaits) == [
-        ExitWaits(account.broker_id, "SELL 10 NSE:SBIN NRML", opens_at=at("2026-11-25T09:15"))
+        ExitWaits(account.broker_id, "Sell 10 NSE:SBIN NRML", opens_at=at("2026-11-25T09:15"))
     ]
     await engine.clock.advance_to(at("2026-11-25T09:15"))
     await engine.log_in(account)
@@ -128,7 +128,7 @@ async def test_a_stop_waits_for_the_open_and_says_so_once():
     assert engine.at_broker(account).placed == []
     (notice,) = await engine.notices(ExitWaits)
     assert notice == ExitWaits(
-        account.broker_id, "SELL 10 NSE:SBIN NRML", is_stop=True, opens_at=at("2026-11-25T09:15")
+        account.broker_id, "Sell 10 NSE:SBIN NRML", is_stop=True, opens_at=at("2026-11-25T09:15")
     )
 
 

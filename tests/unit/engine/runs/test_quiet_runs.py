@@ -51,7 +51,7 @@ async def test_exit_that_waits_for_the_end_of_a_pause_is_named(
     await bench.engine.clock.advance(90)
     await bench.run()
     (line,) = (await bench.engine.control.views.run("run1")).lines
-    assert (line.note, line.is_quiet) == ("paused: SELL 10 SBIN waits until the pause ends", False)
+    assert (line.note, line.is_quiet) == ("paused: Sell 10 SBIN waits until the pause ends", False)
     assert bench.sent() == [("BUY", 10)]
 
 

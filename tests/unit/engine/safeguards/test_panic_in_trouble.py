@@ -94,7 +94,7 @@ def test_a_cancel_that_an_earlier_life_asked_for_in_vain_is_named(
         await asyncio.sleep(40)
         assert trading.net(one) == 4
         line = await trading.line(one)
-        assert (line.hindrance, line.detail) == (Hindrance.CANCEL, "SELL 4 NSE:SBIN")
+        assert (line.hindrance, line.detail) == (Hindrance.CANCEL, "Sell 4 NSE:SBIN")
 
     play(story)
 
