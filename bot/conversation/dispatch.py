@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from telegram.error import TelegramError
 
@@ -74,15 +75,23 @@ async def serve_tap(visit: Visit, actions: Mapping[Verb, Action]) -> None:
         await visit.send(_stale(visit, action))
         return
     visit.opens_anew = visit.tap.is_on_notice and not (action.has_nonce or action.is_change)
+    is_change = action.has_nonce or action.is_change
+    handler = partial(_in_order, action.handler) if is_change else action.handler
     # The answer goes first; the handler needs nothing of what comes back.
     _, took_effect = await asyncio.gather(
-        visit.answer(action.toast or None), attempt(visit, action.handler)
+        visit.answer(action.toast or None), attempt(visit, handler)
     )
     if visit.is_refused:
         await _redraw(visit, actions)
     # A failed action leaves the nonce open, so that the user can tap the same button again.
     if took_effect and visit.nonce is not None:
         visit.services.nonces.spend(visit.nonce.id)
+
+
+async def _in_order(handler: Handler, visit: Visit) -> None:
+    """Change something after what was confirmed before it has come to its end."""
+    await visit.turn.after_acts()
+    await handler(visit)
 
 
 async def _redraw(visit: Visit, actions: Mapping[Verb, Action]) -> None:

@@ -155,6 +155,16 @@ class Visit:
         """
         return await (ask() if self.nonce else self.turn.give_away(what, ask))
 
+    async def see_through(self, wait: Callable[[], Awaitable[T]]) -> T:
+        """Return what comes of what was confirmed, once it is decided for good.
+
+        A second tap of it finds it done from here on. Looks have the turn meanwhile; what changes
+        something comes after it.
+        """
+        if self.nonce is not None:
+            self.services.nonces.spend(self.nonce.id)
+        return await self.turn.give_away_acting(f"act|{self.command.id}", wait)
+
     async def ask_for_patience(self) -> None:
         """Say that the answer takes long, where nothing was shown yet."""
         if not self.has_shown:

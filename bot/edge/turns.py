@@ -3,6 +3,8 @@
 An update keeps its turn until it is handled, so that two taps of one confirmation, and a typed
 answer and the question before it, come in their order. Only a look, which changes nothing, gives
 its turn away while it waits for a broker, and takes the next free one to show what it has seen.
+So does a change that is decided and only waits for what its broker makes of it; the next change
+comes after it all the same.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ class _Chat:
         self.lock = asyncio.Lock()
         self.urgent = asyncio.Lock()
         self.beside: set[Turn] = set()
+        self.acts: set[asyncio.Event] = set()
 
 
 class Turns:
@@ -88,6 +91,28 @@ class Turn:
         if self._is_mine:
             self._is_mine = False
             self._lock.release()
+
+    async def give_away_acting(self, what: str, wait: Callable[[], Awaitable[T]]) -> T:
+        """Return what comes of a change that is decided; looks have the turn meanwhile.
+
+        The next change waits until ``wait`` has returned (``after_acts``).
+        """
+        done = asyncio.Event()
+        self._chat.acts.add(done)
+
+        async def waiting() -> T:
+            try:
+                return await wait()
+            finally:
+                self._chat.acts.discard(done)
+                done.set()
+
+        return await self.give_away(what, waiting)
+
+    async def after_acts(self) -> None:
+        """Wait for changes of this chat that have given their turn away: acts keep their order."""
+        for one in tuple(self._chat.acts):
+            await one.wait()
 
     async def give_away(self, what: str, look: Callable[[], Awaitable[T]]) -> T:
         """Return what a look at an account or order finds; let others have the turn meanwhile.

@@ -150,6 +150,7 @@ async def close(visit: Visit) -> None:
             only_outside=only_outside,
             asked_in=visit.tapped_message_id,
             seen=args.get("seen"),
+            see_through=visit.see_through,
         )
     except HasChanged as changed:
         await visit.services.control.orders.read_again(args["broker_id"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from core.domain.command import Command
 from core.domain.instrument import InstrumentId, Product, why_not_closed, why_not_handled
@@ -35,7 +36,10 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
-__all__ = ["Closing", "parse_key"]
+__all__ = ["Closing", "SeeThrough", "parse_key"]
+
+SeeThrough = Callable[[Callable[[], Awaitable[Order]]], Awaitable[Order]]
+"""How a caller waits for what comes of a close: beside other things, perhaps."""
 
 _ANSWER_S = 8.0
 
@@ -115,6 +119,7 @@ class Closing:
         only_outside: bool = False,
         asked_in: int | None = None,
         seen: int | None = None,
+        see_through: SeeThrough | None = None,
     ) -> Order:
         """Close one position with market orders for all that is left of it.
 
@@ -123,7 +128,8 @@ class Closing:
         mode and over a restart. What strategies own is closed in their name, the rest in the
         user's; ``only_outside`` leaves the strategies' units alone. The message ``asked_in``, where
         the user confirmed it, becomes the card of the close. ``seen`` are the signed units that it
-        showed: what has turned or grown since was not confirmed.
+        showed: what has turned or grown since was not confirmed. ``see_through`` waits for the
+        first order in the caller's way, once the close is decided for good.
 
         Returns:
             The first order of the close, or one that was closing the position already.
@@ -151,7 +157,8 @@ class Closing:
             trouble = await worker.refresh()
             known = await self._decide(position, client, terms, after_read=True, trouble=trouble)
         is_net_flat = known is not None and known.quantity == 0
-        return await self._first_order(position, is_net_flat=is_net_flat)
+        first_order = partial(self._first_order, position, is_net_flat=is_net_flat)
+        return await (first_order() if see_through is None else see_through(first_order))
 
     async def _decide(
         self,

@@ -19,7 +19,7 @@ from core.domain.outcome import NotSent, Refused
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.masters import Masters
-from core.engine.control.closing import Closing, parse_key
+from core.engine.control.closing import Closing, SeeThrough, parse_key
 from core.engine.control.projections import state_words
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.goals import goal_at, leave_without_stop, take_back_leaving
@@ -97,6 +97,7 @@ class ManualOrders:
         only_outside: bool = False,
         asked_in: int | None = None,
         seen: int | None = None,
+        see_through: SeeThrough | None = None,
     ) -> Order:
         """Close one position; see ``Closing.close``."""
         return await self._closing.close(
@@ -107,6 +108,7 @@ class ManualOrders:
             only_outside=only_outside,
             asked_in=asked_in,
             seen=seen,
+            see_through=see_through,
         )
 
     async def cancel(self, command: Command, broker_id: str, key: str) -> Order:

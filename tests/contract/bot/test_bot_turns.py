@@ -11,6 +11,11 @@ import pytest
 
 from core.adapters.fyers import FYERS
 from core.domain.limits import LimitKind
+from core.domain.mode import TradingMode
+from core.domain.order import OrderRequest
+from core.domain.outcome import WriteOutcome
+from core.engine.control import closing
+from core.engine.orders.gate import gate_at
 from tests.fakes.bot_world import World, soon
 from tests.fakes.views import a_position, an_account
 
@@ -26,8 +31,25 @@ class Slow:
 
     def __init__(self, world: World) -> None:
         self.world, self.asked, self.answers = world, 0, asyncio.Event()
+        self.modes: list[TradingMode] = []
         self.account = world.at_broker(MAIN.broker_id)
         self._positions = self.account.positions
+
+    def place_slowly(self) -> asyncio.Event:
+        """Take the next order when it is let, and note the mode of then; return when it is there."""
+        there, place = asyncio.Event(), self.account.place
+
+        async def slowly(order: OrderRequest) -> WriteOutcome:
+            there.set()
+            await self.answers.wait()
+            for _ in range(100):  # whoever does not wait for this acts before it
+                await asyncio.sleep(0)
+            gate = await gate_at(self.world.store, MAIN.broker_id)
+            self.modes += [gate.mode] if gate else []
+            return await place(order)
+
+        self.account.place = slowly  # type: ignore[method-assign]
+        return there
 
     async def begin(self) -> None:
         """Be slow from here on, and have nothing known that is fresh."""
@@ -128,3 +150,41 @@ async def test_two_taps_of_one_confirmation_keep_their_order(world: World) -> No
         await soon(world.is_idle)
         assert (await world.owner.toasts()).count("Already done.") == 1
         assert len(slow.account.placed) == 1
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.row("C2")
+async def test_behind_a_confirmed_close_only_changes_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its exit is on its way to a slow broker: a question is asked at once, a pause comes after it."""
+    monkeypatch.setattr(closing, "_ANSWER_S", 150.0)
+    async with slow_broker(world) as slow:
+        await world.owner.say("/positions")
+        await world.owner.tap("Close SBIN")
+        asked = await world.owner.sees("Close this position on", anywhere=True)
+        yes = await world.owner.button("Close SBIN now")
+        sending = slow.place_slowly()
+        await world.owner.press(asked["id"], yes["data"])
+        await sending.wait()
+
+        said = await world.owner.say("pause all")
+        question = await world.owner.sees("Set Paused for all accounts?", after=said)
+        await world.owner.press(asked["id"], yes["data"])
+        await soon(lambda: is_done_already(world))
+        pause = await world.owner.button("Yes, set Paused")
+        await world.owner.press(question["id"], pause["data"])
+        await soon(lambda: are_answered(world))
+        slow.answers.set()
+        await world.owner.sees("All accounts: Paused", anywhere=True)
+        assert (len(slow.account.placed), slow.modes) == (1, [TradingMode.NORMAL])
+
+
+async def are_answered(world: World) -> bool:
+    """Whether every tap so far was taken up."""
+    seen = await world.telegram.transcript(world.owner.user_id)
+    return all(one["answered"] for one in seen["toasts"])
+
+
+async def is_done_already(world: World) -> bool:
+    return "Already done." in await world.owner.toasts()
