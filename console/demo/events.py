@@ -77,6 +77,11 @@ class Events:
         fault = {"target": actor.broker, "kind": "delay", "delay_s": _SLOW_BY_S}
         await self._post("/faults", **fault, times=0, lasts_s=SLOW_FOR_S)
 
+    async def visitors(self) -> int:
+        """Return how often somebody has opened the chat page, or written there."""
+        answer = await self._http.get("/telegram/visitors")
+        return int(answer.raise_for_status().json()["visitors"])
+
     async def note(self, text: str) -> None:
         """Show a text on the banner of the chat page."""
         await self._post("/telegram/banner", note=text)

@@ -24,7 +24,9 @@ def guide(stage: Stage, ports: Ports, actors: Mapping[str, Actor], *, is_watched
     else:
         lines += [*_hints(actors), "", *_control(ports, actors), "", "Ctrl-C ends the demo."]
     clock = stage.clock
-    lines += [f"The market's clock shows {clock.now():%d %b %H:%M} IST, at {clock.speed:g} x."]
+    waits = " It stands until somebody opens that page." if stage.waits else ""
+    now = f"{clock.now():%d %b %H:%M}"
+    lines += [f"The market's clock shows {now} IST, at {clock.speed:g} x.{waits}"]
     return "\n".join(lines) + "\n\n"
 
 

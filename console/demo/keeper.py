@@ -29,6 +29,7 @@ _WITHIN_S = 120.0
 _STANDS_S = 3.0
 _TIMES_LONGER = 2.0
 _OF_STANDING = 0.8
+_FOR_LONG_S = 30 * 86_400.0
 
 
 class Keeper:
@@ -157,14 +158,35 @@ class Keeper:
         Raises:
             DemoFailed: It did not come back.
         """
+        await self._go_on_from(
+            "the clock moves ahead",
+            f"The clock moves ahead to {market:%d %b %H:%M}; the controller restarts.",
+            to=market.isoformat(),
+        )
+
+    async def wait_for_user(self) -> None:
+        """Let market time stand, before the controller starts, until ``begin``."""
+        await self._stand(_FOR_LONG_S, by=0)
+
+    async def begin(self) -> None:
+        """Let market time go on that stands: the controller learns of it as it is started again.
+
+        Raises:
+            DemoFailed: It did not come back.
+        """
+        self._stage.waits = False
+        await self._go_on_from(
+            "the market's day begins",
+            "Somebody has opened the chat: the market's day begins.",
+            by=0,
+        )
+
+    async def _go_on_from(self, note: str, sentence: str, **step: object) -> None:
         async with self._changing:
-            await self._tell(
-                "the clock moves ahead",
-                f"The clock moves ahead to {market:%d %b %H:%M}; the controller restarts.",
-            )
+            await self._tell(note, sentence)
             await self.stop()
             stands_s = self._stands_s
-            await self._stand(stands_s, to=market.isoformat())
+            await self._stand(stands_s, **step)
             while stands_s < _START_S:
                 try:
                     await self.start(self._stage.clock_stands_s * _OF_STANDING)

@@ -10,6 +10,7 @@ ends, both programs are stopped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 import tempfile
@@ -41,6 +42,8 @@ E = TypeVar("E", bound=BaseException)
 _START_S = 120.0
 _SANDBOX_STOP_S = 2.0
 _SAVE_EVERY_S = 5.0
+_LOOK_S = 0.3
+_WAITS = "waits for you"
 _NAMES = {"kite": "Main", "fyers": "Growth"}
 """What the story calls the first account of each broker that it plays with."""
 _BROKERS = {broker.api_name: broker for broker in PROFILES}
@@ -139,6 +142,8 @@ async def _perform(stage: Stage, options: DemoOptions) -> None:
         tell = partial(report, events, stage)
         keeper = Keeper(stage, ports, http, tell, revives=not options.autoplay)
         stack.push_async_callback(keeper.stop)
+        if stage.waits:
+            await keeper.wait_for_user()
         await keeper.start()
         sys.stdout.write(guide(stage, ports, actors, is_watched=options.autoplay))
         sys.stdout.flush()
@@ -147,6 +152,9 @@ async def _perform(stage: Stage, options: DemoOptions) -> None:
         group.create_task(box.watch())
         group.create_task(keeper.watch())
         group.create_task(_save_regularly(stage))
+        if stage.waits:
+            await events.note(_WAITS)
+            group.create_task(_begin(events, keeper))
         if options.autoplay:
             group.create_task(_play(stage, http, actors))
         else:
@@ -190,6 +198,16 @@ async def _save_regularly(stage: Stage) -> None:
     while True:
         stage.save()
         await asyncio.sleep(_SAVE_EVERY_S)
+
+
+async def _begin(events: Events, keeper: Keeper) -> None:
+    """Let the market's day begin with the first look at the chat page."""
+    with contextlib.suppress(httpx.HTTPError):  # a sandbox that is gone is said elsewhere
+        while True:
+            if await events.visitors():
+                await keeper.begin()
+                return
+            await asyncio.sleep(_LOOK_S)
 
 
 async def _play(stage: Stage, http: httpx.AsyncClient, actors: dict[str, Actor]) -> None:

@@ -42,7 +42,8 @@ _EVENING = time(15, 15)
 _SPEED = 10.0
 _SPEED_OF_AUTOPLAY = 30.0
 _FASTEST = 60.0
-# A clock has no way to stand, and each of its parts begins later than the one before.
+# A clock has no way to stand, and each of its parts begins later than the one before. One that
+# stands for long creeps slower: it must not be past the moment at which it goes on.
 _CREEPING = 0.001
 _JUST_BEFORE = timedelta(milliseconds=200)
 
@@ -79,8 +80,15 @@ class DemoClock:
         One that stands already stands on, however often this is asked.
         """
         if self.before and real < self.wall:
+            if market < self.sim:
+                # By as much as the sandbox's answer took: it goes on a moment later.
+                later = (self.sim - market) / self.speed + timedelta(microseconds=1)
+                market, until = market + later * self.speed, until + later
             return replace(self, sim=market, wall=until)
-        creeping = DemoClock(market - _JUST_BEFORE, real, _CREEPING, str(self))
+        speed = min(_CREEPING, _JUST_BEFORE / (until - real))
+        # A clock that has only just begun has no time before.
+        just_before = max(market - _JUST_BEFORE, self.sim + (market - self.sim) / 2)
+        creeping = DemoClock(just_before, real, speed, str(self))
         return DemoClock(market, until, self.speed, str(creeping))
 
     def market_at(self, real: datetime) -> datetime:
@@ -146,13 +154,15 @@ class Ports:
 class Stage:
     """One demo's directory, clock and port; the clock is another one when it was moved ahead.
 
-    ``is_quick`` says that the demo's card has set up a strategy.
+    ``is_quick`` says that the demo's card has set up a strategy, ``waits`` that market time stands
+    until somebody opens the chat page.
     """
 
     directory: Path
     clock: DemoClock
     listen_port: int
     is_quick: bool = False
+    waits: bool = False
 
     @property
     def public_url(self) -> str:
@@ -233,6 +243,7 @@ class Stage:
             "market_seen": self.clock.now().isoformat(),
             "listen_port": self.listen_port,
             "is_quick": self.is_quick,
+            "waits": self.waits,
         }
         draft = self.directory / ".demo.json.new"
         draft.write_text(json.dumps(kept), encoding="utf-8")
@@ -249,7 +260,10 @@ def set_stage(directory: Path, options: DemoOptions) -> Stage:
     if kept and options.autoplay:
         raise DemoFailed(f"--autoplay starts from nothing, but {directory} holds a demo already.")
     port = _free_port(int(kept.get("listen_port") or 0))
-    stage = Stage(directory, _clock(options, kept), port, bool(kept.get("is_quick")))
+    # One that was left before anybody came has seen nothing of its day.
+    is_new = "clock" not in kept or bool(kept.get("waits")) or options.clock is not None
+    waits = is_new and not options.autoplay and "@" not in (options.clock or "")
+    stage = Stage(directory, _clock(options, kept), port, bool(kept.get("is_quick")), waits)
     stage.save()
     return stage
 
@@ -275,6 +289,8 @@ def _clock(options: DemoOptions, kept: Mapping[str, Any]) -> DemoClock:
     clock = DemoClock.parse(kept["clock"])
     seen = _aware(kept["market_seen"]).astimezone(IST)
     now = clock.now()
+    if kept.get("waits"):
+        return replace(clock, sim=now, wall=_now(), before="")
     if now.date() == seen.date() and now.time() < _EVENING:
         return clock
     if options.replay is not None:

@@ -87,6 +87,7 @@ class ChatPage:
 
     def _send(self, body: Json) -> Json:
         user_id = int(body["user"])
+        self._sim.visitors += 1
         message = user_actions.send_text(
             self._sim,
             chat_id=int(body.get("chat") or user_id),
@@ -116,6 +117,7 @@ class ChatPage:
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await stream.prepare(request)
+        self._sim.visitors += 1
         viewer = _Viewer(self._sim, request, stream)
         try:
             await viewer.run()

@@ -59,6 +59,7 @@ class TelegramControl:
             web.get("/telegram/calls", self._guarded(self._calls)),
             web.post("/telegram/guests", self._guarded(self._invite)),
             web.post("/telegram/banner", self._guarded(self._banner)),
+            web.get("/telegram/visitors", self._guarded(self._visitors)),
         ]
 
     def _guarded(self, handler: Any) -> Any:
@@ -137,6 +138,10 @@ class TelegramControl:
         """Set what the page's banner says besides market time."""
         self._sim.publish_market(str((await _body(request)).get("note") or ""))
         return {"note": self._sim.note}
+
+    async def _visitors(self, _request: web.Request) -> Json:
+        """Say how often somebody has opened the chat page, or written there."""
+        return {"visitors": self._sim.visitors}
 
     async def _calls(self, request: web.Request) -> list[Json]:
         """List the calls of the Bot API in the order of arrival."""

@@ -54,6 +54,7 @@ class Simulator:
         self.now = now
         self.clock = clock
         self.note = ""
+        self.visitors = 0
         self.storage = Storage(state_dir)
         self.closing = asyncio.Event()
         self._update_floor = 1

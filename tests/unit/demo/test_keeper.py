@@ -70,6 +70,7 @@ class World:
         )
         self.asked: list[dict[str, Any]] = []
         self.clock = ""
+        self.clock_at = stage.clock.now()
         self.keeper = Keeper(stage, PORTS, self.http, self._tell, revives=revives, stands_s=0.2)
 
     async def _tell(self, note: str, sentence: str) -> None:
@@ -81,7 +82,9 @@ class World:
         self.asked.append(json.loads(request.content))
         stands_s = self.asked[-1]["stands_s"]
         until = datetime.now(UTC) + timedelta(seconds=stands_s)
-        self.clock = f"{self.asked[0]['to']}@{until.isoformat()}*10"
+        self.clock = (
+            f"{self.asked[0].get('to') or self.clock_at.isoformat()}@{until.isoformat()}*10"
+        )
         return httpx.Response(200, json={"clock": self.clock, "stands_s": stands_s})
 
 
@@ -166,6 +169,23 @@ async def test_the_clock_moves_ahead_while_nobody_follows_it(
     assert [note for note, _ in world.said] == ["the clock moves ahead", ""]
     assert not watching.done()
     watching.cancel()
+
+
+async def test_the_day_begins_when_somebody_comes(programs: list[Program], stage: Stage) -> None:
+    """Market time stands for the first controller, and goes on for the one that follows it."""
+    world = World(stage)
+    world.clock_at = stage.clock.now()
+    await world.keeper.wait_for_user()
+    await world.keeper.start()
+    standing = clock_from_setting(programs[0].environment["SAARTHI_CLOCK"])
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert standing.market_at(later) - world.clock_at < timedelta(seconds=1)
+    await world.keeper.begin()
+    assert programs[0].has_ended and not programs[1].has_ended
+    going = clock_from_setting(programs[1].environment["SAARTHI_CLOCK"])
+    assert going.market_at(later) - world.clock_at > timedelta(days=1)
+    assert not stage.waits
+    assert [note for note, _ in world.said] == ["the market's day begins", ""]
 
 
 async def test_the_clock_stands_until_a_slow_controller_is_back(

@@ -51,6 +51,8 @@ def test_a_fresh_demo_starts_on_a_trading_morning(tmp_path: Path) -> None:
 def test_the_same_day_goes_on_from_the_same_anchor(tmp_path: Path) -> None:
     """A restart within the trading day changes nothing about the clock, nor the port if it is free."""
     first = set_stage(tmp_path, DemoOptions())
+    first.waits = False
+    first.save()
     second = set_stage(tmp_path, DemoOptions())
     assert (second.clock, second.listen_port) == (first.clock, first.listen_port)
     with socket.socket() as taken:
@@ -78,6 +80,7 @@ def test_a_later_day_starts_on_the_next_trading_morning(
 def test_a_clock_that_is_moved_ahead_is_one_clock_for_all(tmp_path: Path) -> None:
     """The controller's clock knows what was before, the sandbox goes on from the step, and a restart too."""
     stage = set_stage(tmp_path, DemoOptions(clock="2026-11-20T09:10*10"))
+    stage.waits = False
     before = datetime.now(UTC)
     for stands_s in (30, 60):
         until = before + timedelta(seconds=stands_s)
@@ -96,6 +99,54 @@ def test_a_clock_that_is_moved_ahead_is_one_clock_for_all(tmp_path: Path) -> Non
     again = set_stage(tmp_path, DemoOptions())
     assert again.clock == stage.clock
     assert again.clock.anchor in again.sandbox_arguments(DemoOptions())
+
+
+def test_a_clock_that_waits_for_its_user_goes_on_where_it_stood(tmp_path: Path) -> None:
+    """For days; whoever is told of it a moment late follows no step back, nor does one who looks."""
+    stage = set_stage(tmp_path, DemoOptions())
+    assert stage.waits
+    begun, days = datetime.now(UTC), timedelta(days=30)
+    begin = f"2026-11-20T09:10:30+05:30@{(begun + days).isoformat()}*10"
+    stage.follow(begin, days.total_seconds())
+    waiting = str(stage.clock)
+    stage.follow(f"2026-11-20T09:10:29.4+05:30@{begun.isoformat()}*10", 3)
+    stage.waits = False
+    for text in (waiting, stage.controller_environment(PORTS)["SAARTHI_CLOCK"]):
+        clock = clock_from_setting(text)
+        assert clock.market_at(begun + timedelta(seconds=2)).strftime("%H:%M") == "09:10"
+    assert clock_from_setting(waiting).market_at(begun + days / 2).strftime("%H:%M") == "09:10"
+    assert clock.market_at(begun + timedelta(minutes=3)).hour == 9 < stage.clock.sim.minute
+    assert clock.market_at(begun + timedelta(minutes=3)).minute > 30
+
+
+def test_a_demo_that_nobody_came_to_begins_its_day_anew(tmp_path: Path) -> None:
+    """At the time at which it stood, and waits again; one that somebody saw goes on."""
+    first = set_stage(tmp_path, DemoOptions())
+    until = timedelta(days=30)
+    wall_then = (datetime.now(UTC) + until).isoformat()
+    first.follow(f"2026-11-20T09:10:30+05:30@{wall_then}*10", until.total_seconds())
+    again = set_stage(tmp_path, DemoOptions())
+    assert again.waits and again.clock.before == ""
+    assert abs(again.clock.now() - first.clock.now()) < timedelta(minutes=2)
+    again.waits = False
+    again.save()
+    assert not set_stage(tmp_path, DemoOptions()).waits
+
+
+@pytest.mark.parametrize(
+    ("options", "waits"),
+    [
+        (DemoOptions(), True),
+        (DemoOptions(clock="2026-11-20T09:25*30"), True),
+        (DemoOptions(clock="2026-11-20T09:25@2026-11-20T09:25*30"), False),
+        (DemoOptions(autoplay=True), False),
+    ],
+)
+def test_only_a_story_without_its_user_waits(
+    tmp_path: Path, options: DemoOptions, *, waits: bool
+) -> None:
+    """Not one that plays by itself, nor one whose clock is tied to real time."""
+    assert set_stage(tmp_path, options).waits is waits
 
 
 def test_a_clock_of_ones_own_wins(tmp_path: Path) -> None:
