@@ -194,6 +194,8 @@ def test_a_restart_goes_on_where_it_was(start: Start, tmp_path: Path) -> None:
     address = first.chat()
     says(address, "/add")
     eventually(lambda: chat_shows(address, "With which broker?"))
+    # With its first visitor the market's day begins: the clock is another one then.
+    eventually(lambda: first.line("The controller is back"))
     before = json.loads((data / "demo.json").read_text())
     family = first.family()
     first.signal(signal.SIGTERM)
