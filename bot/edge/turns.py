@@ -76,6 +76,7 @@ class Turn:
     ) -> None:
         self.number = number
         self._chat = chat
+        self._is_urgent = is_urgent
         self._lock = chat.urgent if is_urgent else chat.lock
         self._looks = looks
         self._is_mine = False
@@ -110,8 +111,11 @@ class Turn:
         return await self.give_away(what, waiting)
 
     async def after_acts(self) -> None:
-        """Wait for changes of this chat that have given their turn away: acts keep their order."""
-        for one in tuple(self._chat.acts):
+        """Wait for changes of this chat that have given their turn away: acts keep their order.
+
+        What is urgent waits for none: a panic comes past whatever a slow broker holds up (R2).
+        """
+        for one in () if self._is_urgent else tuple(self._chat.acts):
             await one.wait()
 
     async def give_away(self, what: str, look: Callable[[], Awaitable[T]]) -> T:

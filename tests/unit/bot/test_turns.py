@@ -133,3 +133,32 @@ async def test_a_look_does_not_draw_over_a_panic() -> None:
             assert bed.turns.of(2).may_draw(CARD)
         bed.answers.set()
     assert bed.done == ["1 asks", "1 is late"]
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.row("R2")
+async def test_after_a_change_that_gave_its_turn_away_comes_the_next_change() -> None:
+    """A look goes past it, and what is urgent; a change waits until it has come to its end."""
+    bed = Bed()
+
+    async def acting() -> None:
+        async with bed.turns.take(1, CHAT, is_urgent=False):
+            await bed.turns.of(1).give_away_acting("close", bed.look)
+
+    async def changing(number: int, *, is_urgent: bool = False) -> None:
+        async with bed.turns.take(number, CHAT, is_urgent=is_urgent):
+            await bed.turns.of(number).after_acts()
+            bed.done.append(f"{number} changes")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(acting())
+        await bed.is_asked.wait()
+        await bed.plain(2)
+        group.create_task(changing(3, is_urgent=True))
+        waiting = group.create_task(changing(4))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        before, is_waiting = list(bed.done), not waiting.done()
+        bed.answers.set()
+    assert (before, is_waiting) == (["2 begins", "2 ends", "3 changes"], True)
+    assert bed.done[-1] == "4 changes"
