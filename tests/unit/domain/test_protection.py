@@ -381,7 +381,7 @@ def test_a_price_is_not_watched_where_the_users_own_order_holds_the_exit_back() 
     target = theirs(order_type=OrderType.LIMIT, trigger_price=None)
     found = protection_of(facts(WATCHED, price=price(1), foreign=[target]))
     assert (found.gap, found.is_software) == (Lack.NOT_SENT, False)
-    assert "watched here, but your own SELL 10 NSE:SBIN rests at the broker" in found.how
+    assert "watched here, but your own Sell 10 NSE:SBIN rests at the broker" in found.how
     assert protection_of(facts(WATCHED, price=price(1), foreign=[target], bare=10)) == found
     paused = facts(WATCHED, price=price(1), foreign=[target], not_sent="it is paused")
     assert protection_of(paused).how.endswith("it is paused")
@@ -398,5 +398,5 @@ def test_an_exit_that_waits_for_the_users_own_order_is_not_on_its_way() -> None:
     target = theirs(order_type=OrderType.LIMIT, trigger_price=None)
     found = protection_of(facts(goal(0), foreign=[target]))
     assert awaited(found) == found
-    assert found.how.startswith("its exit is not at the broker: your own SELL 10 NSE:SBIN rests")
+    assert found.how.startswith("its exit is not at the broker: your own Sell 10 NSE:SBIN rests")
     assert protection_of(facts(goal(0), foreign=[target], outside=10)).is_to_come

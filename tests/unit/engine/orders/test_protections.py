@@ -154,7 +154,7 @@ async def test_a_software_stop_beside_a_target_of_the_users_is_told(desk: Desk) 
         await desk.turns(1, apart_s=3)
     (told,) = await desk.engine.notices(Unprotected)
     assert isinstance(told, Unprotected)
-    assert "watched here, but your own SELL 10 NSE:SBIN rests at the broker" in told.why
+    assert "watched here, but your own Sell 10 NSE:SBIN rests at the broker" in told.why
     await desk.at.cancel(resting.broker_order_id)
     await desk.turns(2)
     await desk.engine.wiring.price_watch.tick()

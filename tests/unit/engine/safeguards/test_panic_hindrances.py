@@ -145,7 +145,7 @@ async def test_an_order_of_unknown_fate_comes_before_all_other_words() -> None:
     one = await holding()
     one.at.answer = lambda _order: Ambiguous("no answer")
     await one.looks(2)
-    assert one.standing == (H.UNSETTLED, "SELL 10 NSE:SBIN")
+    assert one.standing == (H.UNSETTLED, "Sell 10 NSE:SBIN")
 
 
 async def test_what_the_market_does_not_trade_now_waits_until_a_time() -> None:
@@ -262,7 +262,7 @@ async def test_a_cancel_that_is_not_confirmed_is_named_after_some_seconds() -> N
     await one.looks(6)
     assert one.standing == (H.NONE, "")
     await one.looks(2)
-    assert one.standing == (H.CANCEL, "BUY 3 NSE:SBIN")
+    assert one.standing == (H.CANCEL, "Buy 3 NSE:SBIN")
 
 
 async def test_what_is_bought_on_margin_is_nothing_that_saarthi_closes() -> None:
