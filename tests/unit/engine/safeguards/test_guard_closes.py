@@ -14,8 +14,9 @@ from core.domain.day_result import DayResult
 from core.domain.goal import Goal
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import ledger_key
+from core.domain.mode import TradingMode
 from core.domain.notices.result_guards import GuardFired
-from core.domain.order import EXTERNAL, MANUAL, OrderState, Purpose
+from core.domain.order import EXTERNAL, MANUAL, OrderState, Purpose, Side
 from core.domain.result_guard import Breach, Guard, GuardDay, GuardScope, Reached, step
 from core.domain.sessions import trading_day
 from core.domain.truth import Key, Net
@@ -29,10 +30,12 @@ from core.engine.safeguards.guard_store import guard_at
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import Desk, a_desk
 from tests.fakes.guarded import account_scope, set_guard, strategy_scope
+from tests.fakes.held import hold, want
 from tests.fakes.orders import order_in
 
 pytestmark = pytest.mark.row("R5")
 MIS: Key = (SBIN, Product.MIS)
+TCS = InstrumentId("NSE", "TCS")
 GOLD: Key = (InstrumentId("MCX", "GOLD26DECFUT"), Product.NRML)
 RESULT = DayResult(realised=Decimal(-400))
 BREACH = Breach(Reached.STOP, Decimal(-150), Decimal(-400))
@@ -90,7 +93,7 @@ class Scene:
         engine = self.desk.engine
         firing = self.firing(found)
         guard = await guard_at(engine.store, scope)
-        day = GuardDay(self.day, fired=BREACH)
+        day = GuardDay(self.day, fired=BREACH, highest=Decimal(50))
         judged = Firing(replace(guard, **changes), day, BREACH, RESULT, [self.account], 0)
         return await firing.fire(judged)
 
@@ -355,8 +358,22 @@ async def test_a_firing_collides_with_a_submission(scene: Scene) -> None:
     assert before is not None and after is not None and after["seq"] > before["seq"]
 
 
+async def by_others(
+    scene: Scene, key: str, state: OrderState = OrderState.FILLED, **changes: Any
+) -> None:
+    """Let somebody else's order of SBIN be in the journal since now."""
+    given = {"strategy": EXTERNAL, "broker_id": scene.desk.broker_id, "day": scene.day, **changes}
+    now = scene.desk.clock.now()
+    order = order_in(state, client_order_id=key, created_at=now, **given)
+    await scene.desk.engine.store.insert("orders", order_row(order))
+
+
+@pytest.mark.parametrize(
+    ("traded", "outside", "closes"),
+    [(0, 5, 5), (3, 8, 5), (-3, 2, 2), (-8, -3, 0)],
+)
 async def test_what_an_order_of_unknown_fate_has_made_is_closed_once_it_is_known(
-    scene: Scene,
+    scene: Scene, traded: int, outside: int, closes: int
 ) -> None:
     """Not beside that order, not while the net is unknown, and once: later trades are the user's."""
     desk, scope, store = scene.desk, account_scope(scene.desk), scene.desk.engine.store
@@ -369,7 +386,13 @@ async def test_what_an_order_of_unknown_fate_has_made_is_closed_once_it_is_known
         quantity=5,
     )
     await store.insert("orders", order_row(order))
+    await by_others(scene, "before", quantity=7, filled_quantity=7)
+    await desk.clock.advance(3)
     assert await scene.fire(scope, {})
+    await desk.clock.advance(3)
+    await by_others(scene, "rests", OrderState.ACCEPTED)
+    await by_others(scene, "elsewhere", instrument=TCS, quantity=7, filled_quantity=7)
+    await by_others(scene, "in the chat", strategy=MANUAL, quantity=7, filled_quantity=7)
     await scene.keep_shut(scope, {MIS: Net(5, 5)})
     assert (await scene.goal(), scene.woken) == (None, [])
     await store.delete("orders", {"_id": order.client_order_id})
@@ -377,10 +400,51 @@ async def test_what_an_order_of_unknown_fate_has_made_is_closed_once_it_is_known
     await store.insert("orders", order_row(filled))
     await scene.keep_shut(scope, {MIS: Net(None, 5)})
     assert (await scene.goal(), scene.woken) == (None, [])
-    await scene.keep_shut(scope, {MIS: Net(5, 5)})
+    if traded:
+        units: dict[str, Any] = {"quantity": abs(traded), "filled_quantity": abs(traded)}
+        await by_others(scene, "after", side=Side.of(traded), **units)
+    await scene.keep_shut(scope, {MIS: Net(outside, outside)})
     goal = await scene.goal()
-    assert goal is not None
-    assert (goal.to_close, scene.woken) == (5, [desk.broker_id])
+    assert (goal.to_close if goal else 0) == closes
+    assert scene.woken == [desk.broker_id]
     await scene.keep_shut(scope, {MIS: Net(8, 8)})
     assert (await scene.goal(), scene.woken) == (goal, [])
     assert await unsure_since(store, scope, scene.day, desk.broker_id) is None
+
+
+async def test_each_strategy_is_closed_by_one_run_whatever_it_holds(scene: Scene) -> None:
+    """Two positions of one and one of another: two cards, and all three are closed."""
+    engine = scene.desk.engine
+    for strategy, instrument in (("orb", SBIN), ("other", SBIN), ("orb", TCS)):
+        ledger = await hold(engine, scene.account, 5, strategy=strategy, instrument=instrument)
+        await want(engine, ledger, 5)
+    assert await scene.fire(account_scope(scene.desk), {})
+    assert (await scene.notice()).closing == 3
+    goals = await engine.store.find("goals", {})
+    assert [row["quantity"] for row in goals] == [0, 0, 0]
+    runs = {(row["strategy"], row["run_id"]) for row in goals}
+    assert sorted(strategy for strategy, _ in runs) == ["orb", "other"]
+
+
+@pytest.mark.parametrize("is_traded", [True, False])
+async def test_what_nobody_knows_of_is_named_where_it_was_traded(
+    scene: Scene, *, is_traded: bool
+) -> None:
+    """Of an exchange whose hours are not known it is open what was carried, not what was traded."""
+    if is_traded:
+        gold: dict[str, Any] = {"instrument": GOLD[0], "product": GOLD[1], "filled_quantity": 1}
+        await by_others(scene, "gold", **gold)
+    assert await scene.fire(account_scope(scene.desk), {GOLD: Net(None, 1), MIS: Net(None, 5)})
+    notice = await scene.notice()
+    assert (notice.closing, notice.left) == (0, (str(GOLD[0]),) if is_traded else ())
+
+
+async def test_a_pause_is_named_before_a_login(scene: Scene) -> None:
+    """What is closed waits for both: the account is named once. A stop has no floor to tell of."""
+    desk = scene.desk
+    scene.account = replace(scene.account, token_status=TokenStatus.EXPIRED)
+    await desk.engine.control.modes.set(desk.engine.command(), TradingMode.PAUSED, desk.broker_id)
+    assert await scene.fire(account_scope(desk), {MIS: Net(5, 5)})
+    notice = await scene.notice()
+    assert (notice.paused, notice.logged_out) == ((desk.broker_id,), ())
+    assert notice.floor_from is None
