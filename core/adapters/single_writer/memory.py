@@ -26,7 +26,7 @@ __all__ = ["IDS_AT_ONCE", "Memory", "one_or_some"]
 IDS_AT_ONCE = 100
 """The embedded server compares each document with each id: a thousand at once take it a second."""
 _KNOWN = 4096
-_TAKEN = 500
+_TAKEN = 100
 _Part = tuple[tuple[str, ...], tuple[Any, ...]]  # fields of a cover, and their values
 _Touched = set[tuple[str, str]]
 
