@@ -17,6 +17,7 @@ from core.engine.orders import circuit
 from core.errors import BrokerReadError, ReadFault
 from strategy.opening_range_breakout import OpeningRangeBreakout
 from tests.fakes.brokers import SBIN
+from tests.fakes.memory_engine import market_clock
 from tests.fakes.run_bench import TEN, RunBench, bar
 
 LONG, FLAT = Direction.LONG, Direction.FLAT
@@ -194,9 +195,10 @@ async def test_a_slow_answer_is_not_an_old_price(bench: RunBench) -> None:
 async def test_rewritten_bars_do_not_close_what_they_opened() -> None:
     """The opening bar's high is put right after the entry: the breakout that was acted on stands."""
     orb = OpeningRangeBreakout()
-    bench = await RunBench(orb).opened()  # type: ignore[arg-type]
-    bench.broker.bar_minutes = 1
     opened = TEN.replace(hour=9, minute=15)
+    broken_out = opened + timedelta(minutes=16)
+    bench = await RunBench(orb, clock=market_clock(broken_out)).opened()  # type: ignore[arg-type]
+    bench.broker.bar_minutes = 1
 
     def bars(first_high: int, *closes: str) -> list[Candle]:
         rows = [bar(opened + timedelta(minutes=number), "815.00", 1) for number in range(15)]
@@ -214,8 +216,7 @@ async def test_rewritten_bars_do_not_close_what_they_opened() -> None:
     settings = bench.engine.control.strategy_settings
     await settings.set_parameter(bench.engine.command(), orb.name, "instruments", "NSE:SBIN")
     bench.broker.bars[SBIN] = bars(817, "818.00")
-    await bench.engine.clock.advance_to(opened + timedelta(minutes=16))
-    await bench.run(opened + timedelta(minutes=16))
+    await bench.run(broken_out)
     await bench.turns()
     assert await bench.held() == 10
     bench.broker.bars[SBIN] = bars(820, "818.00", "818.50")
