@@ -260,7 +260,10 @@ def broken(_self: object) -> Exception:
     ("failure", "standing"),
     [
         (away, (Hindrance.NONE, "")),
-        (broken, (Hindrance.EXIT, "something went wrong on my side (RuntimeError)")),
+        (
+            broken,
+            (Hindrance.EXIT, "something went wrong on my side (an error that the log describes)"),
+        ),
     ],
 )
 async def test_a_look_that_fails_is_followed_by_another(
