@@ -19,7 +19,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from core.domain.account import Account, AccountDraft, CarriedLogin, TokenStatus
+from core.domain.account import (
+    Account,
+    AccountDraft,
+    CarriedLogin,
+    TokenStatus,
+    checked_display_name,
+)
 from core.domain.account_names import refuse_taken_name
 from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
@@ -240,8 +246,9 @@ class Accounts:
 
         Raises:
             AlreadyDone: ``nonce`` took effect before.
-            UserError: The name is taken, or an account of this key still waits for its login.
+            UserError: The name is none, or taken; or an account of this key waits for its login.
         """
+        draft = replace(draft, display_name=checked_display_name(draft.display_name))
         now = self._clock.now()
         broker_id = broker_id_for(draft.broker.name, secrets.token_bytes(_ENTROPY_BYTES))
         row = account_row(broker_id, draft, now, self._vault.seal)
@@ -289,7 +296,8 @@ class Accounts:
         return broker_id
 
     async def rename(self, command: Command, broker_id: str, name: str) -> Account:
-        """Change the display name; raises ``UserError`` when it is taken."""
+        """Change the display name; raises ``UserError`` when it is none, or is taken."""
+        name = checked_display_name(name)
         change = Change(set={"display_name": name, "display_key": name.lower()})
 
         async def body(view: StoreView) -> None:

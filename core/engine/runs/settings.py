@@ -283,8 +283,8 @@ class StrategySettings:
             await self._refuse_short_side(name)
         kind = size_kind or now.size_kind
         _check_size(kind, now.size_value if size_value is None else size_value)
-        if multiplier is not None and not _MULTIPLIER[0] <= multiplier <= _MULTIPLIER[1]:
-            low, high = _MULTIPLIER
+        low, high = _MULTIPLIER
+        if multiplier is not None and not (multiplier.is_finite() and low <= multiplier <= high):
             raise UserError(f"The multiplier: found {multiplier}; expected {low} to {high}.")
         fields: dict[str, object] = {"strategy": name, "broker_id": account.broker_id}
         changes = {
