@@ -8,10 +8,11 @@ import json
 import uuid
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,25 @@ async def held(settings: Settings) -> dict[str, list[Document]]:
         }
 
 
+@asynccontextmanager
+async def renewing(store: MongoStore, since: datetime) -> AsyncIterator[None]:
+    """Renew the lease in a store again and again, as a controller that lives."""
+
+    async def renew() -> None:
+        for times in count(1):
+            renewed = {"renewed_at": since + timedelta(seconds=times)}
+            await store.update("lease", {"_id": "controller"}, Change(set=renewed))
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 def only(settings: Settings) -> Path:
     (made,) = kept_backups(settings)
     return Path(made.path)
@@ -335,9 +355,7 @@ async def test_store_that_is_not_empty_is_refused(place: Place, made: Made) -> N
     assert (counts["orders"], counts["goals"]) == (1, 1)
 
 
-async def test_controllers_store_is_refused(
-    place: Place, made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_controllers_store_is_refused(place: Place, made: Made) -> None:
     """Whoever renews the lease works on the store; nothing of it is touched, --replace or not."""
     here = place("new", SAARTHI_SECRET_KEY=made.keys)
     async with opened(here) as store:
@@ -346,11 +364,10 @@ async def test_controllers_store_is_refused(
         fields = {"holder": "other", "fence": 3, "renewed_at": far, "session_ids": []}
         await store.insert("lease", {"_id": "controller", **fields})
         await store.insert("goals", {"_id": "theirs", "broker_id": "b"})
-    monkeypatch.setattr("core.engine.workers.lease.LEASE_S", 0.0)
-    monkeypatch.setattr("core.engine.workers.lease._RENEW_S", 0.0)
     before = await held(here)
-    with pytest.raises(LeaseHeld):
-        await run_restore(here, made.file, key_file=None, replace=True)
+    async with opened(here) as store, renewing(store, far):
+        with pytest.raises(LeaseHeld):
+            await run_restore(here, made.file, key_file=None, replace=True)
     assert await held(here) == before
 
 

@@ -73,6 +73,8 @@ async def test_a_late_slot_drops_its_entry_and_says_so(opened: Opened):
     """Two minutes late nothing is entered, and one notice names the slots; the next fresh entry goes."""
     async with opened(Scripted("calm", {"09:30": LONG, "09:50": FLAT, "10:00": LONG})) as engine:
         account = await kite(engine)
+        for slot in ("09:30", "09:35", "09:40"):  # all of which the controller was held up in
+            engine.step(at(slot))
         await engine.minute(at("09:42"))
         await engine.minute(at("09:43"))
         assert await engine.orders(account) == []
@@ -93,6 +95,8 @@ async def test_a_late_slot_still_exits(opened: Opened):
         await engine.minute(at("09:30"))
         assert await engine.held(account) == {"calm SBIN": 1}
         await engine.restart()
+        for slot in ("09:35", "09:40", "09:45", "09:50"):  # before it was up again
+            engine.step(at(slot))
         await engine.minute(at("09:52"))
         assert await engine.held(account) == {}
         (missed,) = await engine.notices("slot_missed")

@@ -69,7 +69,7 @@ def test_failure_is_one_plain_line() -> None:
 )
 def test_what_is_no_answer_is_said_plainly(answer: bytes) -> None:
     """One error of one kind, whose text can be kept."""
-    with pytest.raises(ValueError, match=": ") as refused:
+    with pytest.raises(ValueError, match=r"\w") as refused:
         targets_in(answer)
     assert len(str(refused.value)) < 2000
     bson.encode({"text": str(refused.value)})

@@ -49,6 +49,7 @@ async def test_position_that_has_turned_is_asked_about_again() -> None:
         command=None,
         tapped_message_id=7,
         confirm=confirm,
+        see_through=None,
     )
     await close(visit)
     ((text, again),) = asked

@@ -38,6 +38,7 @@ class Asked:
     args: dict[str, Any] = field(default_factory=dict)
     command: Any = None
     tapped_message_id: int = 7
+    see_through: Any = None
     found: list[tuple[str, Verb, list[str]]] = field(default_factory=list)
 
     async def confirm(
