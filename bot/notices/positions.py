@@ -186,8 +186,8 @@ def _unproved(view: InquiryView) -> Screen:
     why = (
         "It may be one of the orders that the broker shows without my tag"
         if view.inquiry.candidates
-        else "The broker's list of orders shows neither it nor anything surely newer, so it may be "
-        "out of date; or the broker's trades or positions contradict it"
+        else "The broker's answers have stood still since I sent it, or its positions contradict "
+        "them"
     )
     what = "exit" if order.purpose.is_reducing else "order"
     text = join(

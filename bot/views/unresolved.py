@@ -184,20 +184,16 @@ def _time_left(view: InquiryView) -> str:
     if view.inquiry.candidates:
         return "It may be one of these, so I do not give it up by myself. Which is it?"
     at = clock_time(view.gives_up_at, seconds=True)
-    # An exit that is given up is worked out anew, so a list that may be old is no proof.
-    unless = (
-        ", unless its list may be old: then I ask you" if view.order.purpose.is_reducing else ""
-    )
     if view.left_s > 0:
         minutes = round(view.left_s / _MINUTE_S)
         left = f"{minutes} min" if minutes else f"{int(view.left_s)} s"
-        return f"If it is not there by {bold(at)} (in {left}), I give it up{unless}."
+        return f"If it is not there by {bold(at)} (in {left}), I give it up."
     if view.inquiry.is_overdue:
         return (
             "The broker's answers do not prove that it is not there, so I do not give it up by "
             "myself. Look in the broker's app and tell me."
         )
-    return f"Its time ended at {at}: the next answer that does not show it gives it up{unless}."
+    return f"Its time ended at {at}: the next answer that does not show it gives it up."
 
 
 def _blocked(view: InquiryView) -> list[str]:

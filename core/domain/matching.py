@@ -10,10 +10,9 @@ from core.domain.broker import BrokerOrder, BrokerStatus
 from core.domain.identifiers import is_client_order_id
 from core.domain.order import Order, OrderState
 
-__all__ = ["CLOCKS_APART", "Match", "look_alikes", "match_orders", "state_of"]
+__all__ = ["Match", "look_alikes", "match_orders", "state_of"]
 
-CLOCKS_APART = timedelta(seconds=30)
-"""How far a broker's clock and ours may be apart."""
+_CLOCKS_APART = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def look_alikes(
         if not is_client_order_id(found.tag)
         and (found.instrument, found.side) == (request.instrument, request.side)
         and (found.quantity, found.product) == (request.quantity, request.product)
-        and (found.placed_at is None or since is None or found.placed_at >= since - CLOCKS_APART)
+        and (found.placed_at is None or since is None or found.placed_at >= since - _CLOCKS_APART)
     ]
     return sorted(alike, key=lambda found: _apart(found.placed_at, since))
 

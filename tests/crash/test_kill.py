@@ -99,16 +99,12 @@ async def test_killed_while_entering(
 async def test_killed_while_exiting(
     nursery: Nursery, world: World, rule: Rule, arrives: bool
 ) -> None:
-    """An exit is sent at most once; one that never left is worked out anew, under a new number.
-
-    The user is asked about it, until a later order has shown that the broker's list is new.
-    """
+    """An exit is sent at most once; one that never left is worked out anew, under a new number."""
     await prepared(world, holding=True)
     doomed = Doomed(nursery, world, rule, run="FLAT")
     await doomed.dies()
     kite, fyers = world.accounts
     async with living(world) as life:
-        await life.settled()
         await life.holds(kite, 0)
         await life.holds(fyers, 0)
         await assert_invariants(life)

@@ -81,7 +81,6 @@ class Turns:
             strategy=strategy,
             product=product,
             day=self.day,
-            submitted_at=self.engine.clock.now(),
         )
         await self.engine.wiring.journal.add(self.engine.store, [order])
         self.broker.fill(self.broker.show(order.request).broker_order_id, _PRICE)

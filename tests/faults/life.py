@@ -46,7 +46,6 @@ from tests.fakes.deciding import InProcess
 from tests.fakes.memory_foundation import memory_foundation
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 from tests.fakes.sandbox_process import Sandbox
-from tests.faults.elsewhere import Elsewhere
 from tests.faults.pulse import PULSE, REGISTRY
 from tests.faults.reads import refreshed
 from tests.faults.watch import Watch, watched_brokers, watched_decisions, watched_store
@@ -356,15 +355,14 @@ class Life:
             await self.holds(broker_id, sign * row["quantity"])
 
     async def settled(self, *, within_s: float = 150.0) -> None:
-        """Wait until nothing is on its way; about an exit that is not shown a user is asked."""
-        store, elsewhere = self.foundation.store, Elsewhere(self.world)
+        """Wait until nothing is on its way: no order unknown, every notice delivered."""
+        store = self.foundation.store
         moving = ["INITIALIZED", "HELD", "SUBMITTED", "UNRESOLVED"]
         # A change without an answer is given up some seconds later.
         moving += ["PENDING_CANCEL", "PENDING_UPDATE"]
 
         async def nothing_moves() -> bool:
             orders = await store.find("orders", {"state": {"$in": moving}})
-            elsewhere.trade(orders, self.foundation.clock.now())
             notices = await store.find("outbox", {"state": {"$in": ["WAITING", "SENDING"]}})
             runs = await store.find("run_requests", {"state": "filed"})
             return not (orders or notices or runs)

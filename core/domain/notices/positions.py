@@ -130,8 +130,8 @@ class UnownedPosition:
 class ExitUnproved:
     """An order of unknown fate that only a user can settle; posted once (R4).
 
-    It is an exit, and the broker's list of orders may show the past; or the broker shows an order
-    without our tag that could be this one.
+    It is an exit, and the broker's answers may show the past; or the broker shows an order without
+    our tag that could be this one.
 
     Attributes:
         broker_id: The account.

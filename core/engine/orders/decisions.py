@@ -67,12 +67,11 @@ class OrdersRead:
         market_at: Market time at a real time; the broker's times are market times.
         in_flight: Orders whose answer is still awaited.
         asked_at: When the cancel or change of an order that has one pending was asked for.
-        doubted: Orders whose absence is not believed: exits where the list may show the past, and
+        doubted: Orders whose absence is not believed: exits where the reads may show the past, and
             orders that may be one which an earlier read showed.
         lists_all: The broker lists all that it took, always (``BrokerProfile.lists_all``).
         settled_before: Real time; what was asked before has had its effect or never will. None
             where that is not known.
-        clock_offset: How far the brokers' clocks are certainly ahead of ours.
     """
 
     theirs: Sequence[BrokerOrder]
@@ -86,7 +85,6 @@ class OrdersRead:
     now: datetime | None = None
     lists_all: bool = False
     settled_before: datetime | None = None
-    clock_offset: timedelta = timedelta(0)
 
     def is_older_than(self, sent_at: datetime) -> bool:
         """Whether what was sent then was sent after this read began."""

@@ -11,7 +11,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -53,7 +52,7 @@ from core.engine.orders.unseen import compared, doubted_exits, inquiries_of, of_
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, BrokerReadError, OrderAnomaly
 from core.ports.broker import BrokerClient
-from core.ports.clock import Clock, clock_offset
+from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
 __all__ = ["Reconciler", "Snapshot", "capital_of_day"]
@@ -146,6 +145,7 @@ class Reconciler:
         snapshot.orders = [one for one in theirs if one.own_day in {None, day}]
         snapshot.orders_at, snapshot.day = self._clock.now(), day
         snapshot.orders_began_at, snapshot.as_of = began_at, self._clock.market_now()
+        snapshot.took("orders", theirs, began_at)
         odd = odd_rows_of(theirs)
         ours, unread = _apart(were_sent(await self._rows(broker_id, day)), odd)
         await self._tell(broker_id, snapshot, "order", odd, unread)
@@ -159,15 +159,14 @@ class Reconciler:
             self._clock.market_at,
             frozenset(in_flight | self._in_flight),
             await self._asked_at(ours),
-            await self._inquiries.shown_lately(broker_id, ours),
+            doubted_exits(ours, snapshot, base)
+            | await self._inquiries.shown_lately(broker_id, ours),
             now=self._clock.now(),
             lists_all=lists_all,
             # Whoever asked before this process began is gone, and what it asked with it.
             settled_before=self._since if lists_all else None,
-            clock_offset=clock_offset(self._clock),
         )
-        doubted = read.doubted | doubted_exits(ours, read, snapshot, base)
-        moved, decisions = False, decide(ours, replace(read, doubted=doubted))
+        moved, decisions = False, decide(ours, read)
         for decision in decisions:
             moved |= await self._do(broker_id, day, decision)
         found = inquiries_of(ours, read, snapshot, base)
@@ -363,6 +362,7 @@ class Reconciler:
         """
         began_at = self._clock.now()
         theirs = await client.trades()
+        snapshot.took("trades", theirs, began_at)
         snapshot.trades_began_at = began_at
         await self._tell(broker_id, snapshot, "trade", odd_rows_of(theirs))
         rows = await self._journal.of_day(broker_id, day)
@@ -391,6 +391,7 @@ class Reconciler:
         began_at = self._clock.now()
         theirs = await client.positions()
         await self._tell(broker_id, snapshot, "position", odd_rows_of(theirs))
+        snapshot.took("positions", theirs, began_at)
         snapshot.positions = theirs
         snapshot.positions_began_at, snapshot.positions_at = began_at, self._clock.now()
         snapshot.as_of = self._clock.market_now()

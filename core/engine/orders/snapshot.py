@@ -1,4 +1,4 @@
-"""The last reads of one account."""
+"""The last reads of one account, and what they say about themselves: whether they move at all."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Snapshot:
     Attributes:
         behind_since: When the first read of the orders began whose fills the ledgers do not follow
             yet; None while they follow all.
+        moves_since: A read that began then was followed by one of the same kind that differs: what
+            the broker answers did not stand still since. None while no two reads have differed.
         odd: For each kind of row, how many of the last read could not be read.
         unlisted: How often each order that works was missing from the day's orders, in a row.
     """
@@ -41,7 +43,19 @@ class Snapshot:
     day: str = ""
     cancels: dict[str, int] = field(default_factory=dict)
     odd: dict[str, int] = field(default_factory=dict)
+    moves_since: datetime | None = None
     unlisted: dict[str, int] = field(default_factory=dict)
+    _read: dict[str, tuple[Sequence[object], datetime]] = field(default_factory=dict)
+
+    def took(self, what: str, rows: Sequence[object], began_at: datetime) -> None:
+        """Note a read of the orders, trades or positions, and whether it differs from the last."""
+        before = self._read.get(what)
+        if before is not None and list(before[0]) != list(rows):
+            # From the earlier one on: only two reads that both began after a send prove that what
+            # is shown is not a picture from before it.
+            known = self.moves_since
+            self.moves_since = before[1] if known is None else max(known, before[1])
+        self._read[what] = (rows, began_at)
 
     def missing(self, orders: Sequence[str]) -> dict[str, int]:
         """Count orders that a read did not list; return how often each was missing in a row."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 from core.domain.broker import BrokerOrder, BrokerStatus, BrokerTrade
 from core.domain.inquiry import Inquiry, candidate_of
 from core.domain.instrument import Product
-from core.domain.matching import CLOCKS_APART, look_alikes, match_orders
+from core.domain.matching import look_alikes, match_orders
 from core.domain.order import LIVE_STATES, UNKNOWN_STATES, Order, OrderState, OrderType
 from core.domain.truth import filled, key_of
 from core.engine.orders.baselines import Baseline
@@ -24,53 +24,24 @@ _LOOKS = 5
 _LISTED_WITHIN = timedelta(seconds=15)
 
 
-def doubted_exits(
-    ours: Iterable[Order], read: OrdersRead, snapshot: Snapshot, base: Baseline
-) -> frozenset[str]:
+def doubted_exits(ours: Iterable[Order], snapshot: Snapshot, base: Baseline) -> frozenset[str]:
     """Return the exits of unknown fate whose absence proves nothing.
 
-    Absence is believed when the list itself shows something that happened after the send, so that
-    it is no picture from before it, and when trades and positions that were read after it show no
-    trace of the exit. Prices in positions prove nothing: they come from another source.
+    Absence is believed when reads that began after the send differ from one another, so that they
+    do not stand still, and when positions that were read after it show no trace of the exit.
     """
     rows = list(ours)
     found = [one for one in rows if one.purpose.is_reducing and one.state in UNKNOWN_STATES]
-    return frozenset(
-        one.client_order_id for one in found if _is_doubted(one, rows, read, snapshot, base)
-    )
+    return frozenset(one.client_order_id for one in found if _is_doubted(one, rows, snapshot, base))
 
 
-def _is_doubted(
-    order: Order, rows: Sequence[Order], read: OrdersRead, snapshot: Snapshot, base: Baseline
-) -> bool:
+def _is_doubted(order: Order, rows: Sequence[Order], snapshot: Snapshot, base: Baseline) -> bool:
     sent = order.submitted_at or order.created_at
-    if not _is_newer(read, rows, sent):
+    if not _is_after(snapshot.moves_since, sent):
         return True
-    if not _is_after(snapshot.positions_began_at, sent):
+    if snapshot.positions is None or not _is_after(snapshot.positions_began_at, sent):
         return True
-    return bool(_gap(order, rows, snapshot, base)) or bool(_traded(order, rows, snapshot))
-
-
-def _is_newer(read: OrdersRead, rows: Sequence[Order], sent: datetime) -> bool:
-    """Return whether a list of orders is surely newer than an order that was sent then.
-
-    That it differs from the list before proves nothing: one that lags shows one old deed after the
-    other. So it has to show one that is later by more than two clocks may differ, by which time
-    the order would have arrived as well.
-    """
-    since = sent + min(read.horizon, CLOCKS_APART)
-    ours = (order.submitted_at for order, _ in match_orders(rows, read.theirs).pairs)
-    if any(at is not None and at >= since for at in ours):
-        return True
-    # Not less where they are behind: of two brokers it may be the other's.
-    ahead = max(read.clock_offset, timedelta(0))
-    first, now = (read.market_at(at) + ahead for at in (since, read.began_at))
-    return any(
-        # One that is yet to come is of a clock that is wrong, or in another zone.
-        at is not None and first <= at <= now + CLOCKS_APART
-        for one in read.theirs
-        for at in (one.placed_at, one.updated_at)
-    )
+    return bool(_gap(order, rows, snapshot, base))
 
 
 def _gap(order: Order, rows: Sequence[Order], snapshot: Snapshot, base: Baseline) -> int | None:

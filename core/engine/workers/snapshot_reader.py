@@ -186,7 +186,7 @@ class SnapshotReader:
     async def _age(self, day: str, *, is_pushed: bool) -> float:
         """Return how old positions may become, in seconds: while an exit's fate is unknown, little.
 
-        They show whether it took effect.
+        They are what proves that it did not take effect, and that the reads do not stand still.
         """
         is_asked = await self._reconciler.has_unknown_exit(self._broker_id, day)
         if is_asked:

@@ -149,14 +149,6 @@ def test_many_candidates_stay_within_a_message():
         (a_view(left_s=20), "by 10:33:05 (in 20 s), I give it up."),
         (a_view(left_s=-3), "Its time ended at 10:33:05: the next answer that does not show it"),
         (
-            a_view(left_s=20, purpose=Purpose.EXIT),
-            "by 10:33:05 (in 20 s), I give it up, unless its list may be old: then I ask you.",
-        ),
-        (
-            a_view(left_s=-3, purpose=Purpose.STOP),
-            "does not show it gives it up, unless its list may be old: then I ask you.",
-        ),
-        (
             a_view(Inquiry(130, SENT, gap=-10, traded=0, is_overdue=True), left_s=-3),
             "do not prove that it is not there",
         ),

@@ -12,9 +12,8 @@ from core.domain.broker import BrokerStatus, BrokerTrade, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.notices.positions import ExitUnproved, OrderUnlisted
 from core.domain.order import EXTERNAL, Order, OrderState, Purpose, Side
-from core.domain.sessions import IST
 from core.engine.orders.baselines import Baseline
-from core.engine.orders.decisions import Adopt, Advance, OrdersRead, external_id
+from core.engine.orders.decisions import Adopt, Advance, external_id
 from core.engine.orders.snapshot import Snapshot
 from core.engine.orders.unseen import compared, doubted_exits, of_trades
 from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, TAG, order_in, shown
@@ -40,6 +39,23 @@ def trade(units: int, number: str = "b1", trade_id: str = "t1", **changes: objec
         trade_id, number, SBIN, Side.of(units), Product.MIS, abs(units), Decimal(970), SENT_AT
     )
     return replace(made, **changes)  # type: ignore[arg-type]
+
+
+# --- whether reads move --------------------------------------------------------------------------
+
+
+def test_reads_move_when_two_of_a_kind_differ() -> None:
+    """From the earlier of the two on; equal ones and those of another kind prove nothing."""
+    snapshot = Snapshot()
+    snapshot.took("orders", ["a"], seconds(1))
+    snapshot.took("positions", ["b"], seconds(2))
+    snapshot.took("orders", ["a"], seconds(3))
+    assert snapshot.moves_since is None
+    snapshot.took("orders", ["a", "c"], seconds(5))
+    assert snapshot.moves_since == seconds(3)
+    snapshot.took("positions", ["b"], seconds(6))
+    snapshot.took("positions", ["d"], seconds(7))
+    assert snapshot.moves_since == seconds(6)
 
 
 # --- an exit of unknown fate ---------------------------------------------------------------------
@@ -75,20 +91,6 @@ def tick(turns: Turns, price: int, units: int = 5) -> None:
     turns.broker.position_list[key] = Position(*key, units, Decimal(970), Decimal(price))
 
 
-def listed(turns: Turns, after_s: float) -> None:
-    """Let the broker list somebody's order of RELIANCE, stamped so long after now."""
-    at = turns.engine.clock.market_now() + timedelta(seconds=after_s)
-    row = shown("b50", instrument=RELIANCE, tag=None, placed_at=at.astimezone(IST))
-    turns.broker.order_list["b50"] = row
-
-
-async def ticks(turns: Turns, times: int) -> None:
-    """Let so many reads pass, ten seconds apart and each at another price."""
-    for price in range(970, 970 + times):
-        tick(turns, price)
-        await turns.read()
-
-
 @pytest.mark.row("R4")
 @pytest.mark.matrix("N03")
 async def test_exit_is_not_given_up_while_all_reads_stand_still(turns: Turns) -> None:
@@ -99,70 +101,21 @@ async def test_exit_is_not_given_up_while_all_reads_stand_still(turns: Turns) ->
 
 
 @pytest.mark.row("R4")
-@pytest.mark.matrix("N03")
-@pytest.mark.invariant("I1")
-async def test_moving_prices_do_not_prove_that_the_order_list_is_new(turns: Turns) -> None:
-    """They come from another source than the orders: sent again, the exit would go twice."""
+async def test_first_read_after_the_send_proves_nothing(turns: Turns) -> None:
+    """It differs from those before the send, and may yet be older than it."""
     await lost_exit(turns)
-    await ticks(turns, 30)
+    tick(turns, 975)
+    await turns.read(times=30)
     assert (await fate(turns), await asked(turns)) == (S.UNRESOLVED, 1)
 
 
 @pytest.mark.row("R4")
-@pytest.mark.invariant("I1")
-async def test_list_that_lags_proves_nothing_however_much_it_changes(turns: Turns) -> None:
-    """It shows one deed after the other, and each of them is older than the send."""
+async def test_exit_that_moving_reads_do_not_show_was_not_placed(turns: Turns) -> None:
+    """Prices move on, the position is untouched: it is worked out anew."""
     await lost_exit(turns)
-    began = turns.engine.clock.market_now().astimezone(IST)
-    for n in range(30):
-        at = began - timedelta(seconds=200) + timedelta(seconds=n)
-        turns.broker.order_list[f"b{60 + n}"] = shown(
-            f"b{60 + n}", instrument=RELIANCE, tag=None, placed_at=at
-        )
+    for price in range(970, 984):
+        tick(turns, price)
         await turns.read()
-    assert (await fate(turns), await asked(turns)) == (S.UNRESOLVED, 1)
-
-
-@pytest.mark.row("R4")
-async def test_exit_that_a_newer_list_does_not_show_was_not_placed(turns: Turns) -> None:
-    """Somebody's order of a minute later is there, and the position is untouched."""
-    await lost_exit(turns)
-    listed(turns, 60)
-    await turns.read(times=11)
-    assert await fate(turns) is S.UNRESOLVED, "the horizon is not over"
-    await turns.read(times=3)
-    assert (await fate(turns), await asked(turns)) == (S.NOT_PLACED, 0)
-
-
-@pytest.mark.row("R4")
-async def test_question_about_an_exit_ends_when_the_list_proves_to_be_new(turns: Turns) -> None:
-    """The user was asked, then an order of a minute ago is listed: the exit is worked out anew."""
-    await lost_exit(turns)
-    await ticks(turns, 20)
-    assert (await fate(turns), await asked(turns)) == (S.UNRESOLVED, 1)
-    listed(turns, -60)
-    await turns.read(times=2)
-    assert await fate(turns) is S.NOT_PLACED
-
-
-@pytest.mark.row("R4")
-@pytest.mark.matrix("K02")
-async def test_stamp_is_compared_by_the_brokers_clock(turns: Turns) -> None:
-    """It is a minute ahead of ours, so the order is from before the send."""
-    turns.engine.clock.offsets = lambda: {"kite": [timedelta(seconds=60)] * 3}  # type: ignore[attr-defined]
-    await lost_exit(turns)
-    listed(turns, 60)
-    await turns.read(times=14)
-    assert (await fate(turns), await asked(turns)) == (S.UNRESOLVED, 1)
-
-
-@pytest.mark.row("R4")
-async def test_later_order_of_ours_proves_the_list(turns: Turns) -> None:
-    """Whatever the broker's stamps say: it was sent a minute later by our own clock."""
-    await lost_exit(turns)
-    await turns.read(times=6)
-    await turns.enter(3, strategy="other")
-    await turns.read(times=10)
     assert (await fate(turns), await asked(turns)) == (S.NOT_PLACED, 0)
 
 
@@ -184,105 +137,21 @@ def lost(**changes: object) -> Order:
 
 
 def look(units: int, began_at: datetime, product: Product = Product.MIS) -> Snapshot:
-    """Return reads of which one shows a position."""
+    """Return moving reads of which one shows a position."""
     shows = Position(SBIN, product, units, Decimal(970), Decimal(971))
-    return Snapshot(positions=[shows], positions_began_at=began_at)
-
-
-def newest(*stamps: float, horizon_s: float = 120, **changes: object) -> OrdersRead:
-    """Return a read, 130 s after the send, that lists foreign orders stamped so late after it."""
-    theirs = [
-        replace(
-            shown(f"b{n}", instrument=RELIANCE, tag=None, placed_at=seconds(after).astimezone(IST)),
-            **changes,  # type: ignore[arg-type]
-        )
-        for n, after in enumerate(stamps, 50)
-    ]
-    return OrdersRead(theirs, DAY, seconds(130), timedelta(seconds=horizon_s), lambda at: at)
-
-
-@pytest.mark.row("R4")
-@pytest.mark.parametrize(
-    ("read", "is_doubted"),
-    [
-        (newest(), True),
-        (newest(-40, 29), True),
-        (newest(-40, 30), False),
-        (newest(160), False),
-        (newest(161), True),
-        (newest(4, horizon_s=5), True),
-        (newest(5, horizon_s=5), False),
-        (newest(-40, updated_at=seconds(30)), False),
-        (newest(40, placed_at=None), True),
-        (replace(newest(89), clock_offset=timedelta(seconds=60)), True),
-        (replace(newest(90), clock_offset=timedelta(seconds=60)), False),
-        (replace(newest(220), clock_offset=timedelta(seconds=60)), False),
-        (replace(newest(29), clock_offset=timedelta(seconds=-60)), True),
-    ],
-    ids=[
-        "nothing listed",
-        "not surely later, by two clocks",
-        "surely later",
-        "the broker's clock ahead",
-        "a stamp that is yet to come",
-        "before a short horizon",
-        "after a short horizon",
-        "touched later",
-        "no stamp",
-        "before, by a clock that is known to be ahead",
-        "after, by a clock that is known to be ahead",
-        "just now, by a clock that is known to be ahead",
-        "perhaps of another broker than the clock that is behind",
-    ],
-)
-def test_list_is_new_when_a_stamp_is_surely_later(read: OrdersRead, *, is_doubted: bool) -> None:
-    """The broker's clock and ours may be thirty seconds apart."""
-    exit_, base = lost(), Baseline(ACCOUNT, DAY, units={(SBIN, Product.MIS): 5})
-    found = doubted_exits([exit_], read, look(5, seconds(4)), base)
-    assert bool(found) == is_doubted
-
-
-@pytest.mark.row("R4")
-@pytest.mark.parametrize(("after_s", "is_doubted"), [(29, True), (30, False)])
-def test_order_of_ours_proves_the_list_when_it_is_listed(
-    after_s: float, *, is_doubted: bool
-) -> None:
-    """An order that went just after the lost one may have overtaken it."""
-    base = Baseline(ACCOUNT, DAY, units={(SBIN, Product.MIS): 5})
-    other = order_in(
-        S.ACCEPTED,
-        client_order_id="S" + "B" * 19,
-        instrument=RELIANCE,
-        broker_order_id="b9",
-        submitted_at=seconds(after_s),
-    )
-    row = shown("b9", instrument=RELIANCE, tag=other.client_order_id)
-    read = replace(newest(), theirs=[row])
-    exit_ = lost()
-    assert bool(doubted_exits([exit_, other], read, look(5, seconds(4)), base)) == is_doubted
-    assert doubted_exits([exit_, other], newest(), look(5, seconds(4)), base), "it is not listed"
+    return Snapshot(positions=[shows], positions_began_at=began_at, moves_since=seconds(3))
 
 
 @pytest.mark.row("R4")
 def test_positions_from_before_the_send_prove_no_absence() -> None:
     """Orders may move while the positions are not readable: those that are known are older."""
     exit_, base = lost(), Baseline(ACCOUNT, DAY, units={(SBIN, Product.MIS): 5})
-    read = newest(60)
-    assert doubted_exits([exit_], read, look(5, seconds(4)), base) == frozenset()
+    assert doubted_exits([exit_], look(5, seconds(4)), base) == frozenset()
     doubted = {exit_.client_order_id}
-    assert doubted_exits([exit_], read, look(5, seconds(-1)), base) == doubted
-    assert doubted_exits([exit_], read, Snapshot(), base) == doubted
-    assert doubted_exits([exit_], read, look(0, seconds(4)), base) == doubted
-    entry = replace(exit_, purpose=Purpose.ENTRY)
-    assert doubted_exits([entry], read, Snapshot(), base) == frozenset()
-
-
-@pytest.mark.row("R4")
-def test_trade_that_may_be_the_exits_proves_that_it_may_be_there() -> None:
-    """The positions lag behind the trades, and the orders behind both."""
-    exit_, base = lost(), Baseline(ACCOUNT, DAY, units={(SBIN, Product.MIS): 5})
-    shows = replace(look(5, seconds(4)), trades=[trade(-5, "b9")], trades_began_at=seconds(4))
-    assert doubted_exits([exit_], newest(60), shows, base) == {exit_.client_order_id}
+    assert doubted_exits([exit_], look(5, seconds(-1)), base) == doubted
+    assert doubted_exits([exit_], replace(look(5, seconds(4)), positions=None), base) == doubted
+    assert doubted_exits([exit_], look(0, seconds(4)), base) == doubted
+    assert doubted_exits([replace(exit_, purpose=Purpose.ENTRY)], Snapshot(), base) == frozenset()
 
 
 @pytest.mark.row("R4")
