@@ -17,6 +17,7 @@ from console.doctor.finding import Finding, fail, ok, warn
 from console.doctor.machine import is_loopback, talks_to_real_brokers
 from core.bootstrap import PROFILES
 from core.config import Settings
+from core.connection_failures import why_not_connected
 from core.ports.clock import Clock
 
 __all__ = ["bot_token", "clock_drift", "local_address", "public_address", "web_server"]
@@ -31,6 +32,14 @@ _HALF_SECOND = 0.5
 def client() -> httpx.AsyncClient:
     """Return a client without redirects and without settings from the environment."""
     return httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return "it is no web address"
+    return why_not_connected(error)
 
 
 async def _beginning(http: httpx.AsyncClient, address: str) -> tuple[int, str]:
@@ -57,8 +66,11 @@ async def bot_token(settings: Settings, http: httpx.AsyncClient) -> list[Finding
     try:
         answer = await http.get(f"{settings.telegram_api}/bot{token}/getMe")
         found = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-        text = f"{settings.telegram_api} does not answer"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        text = f"{settings.telegram_api} does not answer: {_why(error)}"
+        return [fail("bot token", text, "check the network, or SAARTHI_TELEGRAM_API")]
+    except ValueError:
+        text = f"{settings.telegram_api} does not answer as Telegram does"
         return [fail("bot token", text, "check the network, or SAARTHI_TELEGRAM_API")]
     if isinstance(found, dict) and found.get("ok") is True:
         return [ok("bot token", f"it is @{found['result'].get('username', '?')}")]
@@ -103,8 +115,8 @@ async def _answers(root: str, http: httpx.AsyncClient) -> Finding:
     start = "start saarthi run, and let the reverse proxy lead here, see docs/operations.md"
     try:
         status, text = await _beginning(http, f"{root}/healthz")
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-        return warn("public URL", f"{root} does not answer", start)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        return warn("public URL", f"{root} does not answer: {_why(error)}", start)
     if text == "ok":
         return ok("public URL", f"{root} leads to the controller")
     if text == "unavailable":
@@ -189,8 +201,8 @@ async def _drift(name: str, root: str, clock: Clock, http: httpx.AsyncClient) ->
             header = answer.headers.get("Date", "")
         answered = clock.now()
         theirs = _moment(header, clock)
-    except (httpx.HTTPError, httpx.InvalidURL):
-        text = f"{name} at {root} does not answer"
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        text = f"{name} at {root} does not answer: {_why(error)}"
         return fail("clock", text, "check the network and the broker's status page")
     except ValueError:
         return warn("clock", f"{name} sends no time to compare with", "check it against NTP")

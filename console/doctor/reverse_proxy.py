@@ -46,9 +46,10 @@ def reverse_proxy(settings: Settings, file: Path | None = None) -> list[Finding]
     for path in [file] if file is not None else _usual_files():
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+        except (OSError, UnicodeDecodeError) as error:
             if file is not None:
-                text = f"{path} cannot be read"
+                why = error.strerror if isinstance(error, OSError) else "it is no text"
+                text = f"{path} cannot be read: {why}"
                 found.append(fail(_CHECK, text, "name a file that this user may read"))
             continue
         found += _of_file(path, text, host, settings.listen_on[1], is_named=file is not None)

@@ -11,10 +11,8 @@ cannot be sent later (I13).
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -40,6 +38,7 @@ from core.adapters.proxy_tunnels import ProxyFailed
 from core.adapters.redaction import Redaction
 from core.adapters.sdk_requests import Outgoing, outgoing
 from core.adapters.throttle import Bucket, RateExceeded, Throttle
+from core.connection_failures import why_not_connected
 from core.domain.route import OWN_ROUTE, Route
 from core.errors import BrokerReadError, ReadFault
 from core.ports.clock import Clock, ComparedClock
@@ -370,18 +369,7 @@ def _words(error: OSError | ValueError) -> str:
     """Return what went wrong, free of addresses and of what was sent or received."""
     if isinstance(error, ConnectTimedOut):
         return str(error)
-    return next((said for kind, said in _SAID if isinstance(error, kind)), "no connection")
-
-
-_SAID: Sequence[tuple[type[Exception], str]] = (
-    (socket.gaierror, "the name could not be looked up"),
-    (ssl.SSLCertVerificationError, "the certificate is not trusted"),
-    (ssl.SSLError, "no TLS connection"),
-    (ConnectionRefusedError, "the connection was refused"),
-    (ConnectionError, "the connection broke"),
-    (OSError, "no connection from this machine"),
-    (ValueError, "a request that cannot be sent"),
-)
+    return why_not_connected(error)
 
 
 class _Oversized(Exception):

@@ -250,7 +250,9 @@ async def test_refused_bot_token(here: Installation, report: Report) -> None:
     here.sandbox.fault("http", "telegram", **fault)
     refused = await only(report, "bot token", "fail Telegram refuses it (HTTP 401)")
     here.extra["SAARTHI_TELEGRAM_API"] = "http://127.0.0.1:1"
-    away = await only(report, "bot token", "fail http://127.0.0.1:1 does not answer")
+    away = await only(
+        report, "bot token", "fail http://127.0.0.1:1 does not answer: the connection was refused"
+    )
     assert TOKEN not in "".join(refused + away)
 
 
@@ -374,7 +376,9 @@ async def test_nobody_owns_the_bot(here: Installation, report: Report) -> None:
 async def test_public_address_that_leads_elsewhere(here: Installation, report: Report) -> None:
     """Nobody answers: a warning. Somebody else answers: a failure."""
     here.extra["SAARTHI_PUBLIC_URL"] = "http://127.0.0.1:1"
-    await only(report, "public URL", "warn http://127.0.0.1:1 does not answer")
+    await only(
+        report, "public URL", "warn http://127.0.0.1:1 does not answer: the connection was refused"
+    )
     here.extra["SAARTHI_PUBLIC_URL"] = here.sandbox.url("kite")
     await only(report, "public URL", "fail something else than Saarthi answers at")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError as DriverConfigurationError
-from pymongo.errors import InvalidName, PyMongoError
+from pymongo.errors import InvalidName, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from core.errors import ConfigurationError, StoreUnavailable, UserError
@@ -81,9 +81,14 @@ async def documents_of(
             names = sorted(set(await client.list_database_names()) - _SERVERS_OWN)
     except (DriverConfigurationError, InvalidName) as error:
         raise ConfigurationError(f"The old database: {error}.") from None
+    except OperationFailure as error:
+        raise StoreUnavailable(
+            f"The old database refuses to be read (code {error.code}); check the user and password "
+            "of its address, and what that user may read."
+        ) from None
     except PyMongoError:
         raise StoreUnavailable(
-            "The old database cannot be read; check its address, that it runs, and who may read it."
+            "The old database cannot be read; check its address, and that it runs."
         ) from None
     raise UserError(_none(database, collections, sorted(there), names))
 
